@@ -14,6 +14,7 @@ run: build
 build:
 	$(GO) build -trimpath -ldflags '-s -w -X main.revision=$(VERSION)' -o fwknopd ./cmd/fwknopd
 	$(GO) build -trimpath -ldflags '-s -w -X main.revision=$(VERSION)' -o fwknop ./cmd/fwknop
+	$(GO) build -trimpath -ldflags '-s -w -X main.revision=$(VERSION)' -o fwknopd-fleet ./cmd/fwknopd-fleet
 
 # What has to be green before a commit; needs neither root nor packages.
 check: fmt lint unit freebsd 32bit
@@ -119,10 +120,10 @@ golden:
 	$(GO) test $$(git grep -l 'fwknopd/fixtures/golden"' -- '*_test.go' | xargs -n1 dirname | sort -u | sed 's|^|./|') -update
 	UPDATE_SCRIPTS=1 $(GO) test -run Scripts ./cmd/fwknopd
 
-# The packages fwknopd and fwknopd-client in build, as .deb and .rpm, and their .cdx.json: the same
+# The packages fwknopd, fwknopd-fleet and fwknopd-client in build, as .deb and .rpm, and their .cdx.json: the same
 # bytes from the same commit.
 package:
 	cmd/fwknopd/unit/package build
 
 clean:
-	rm -rf fwknopd fwknop build
+	rm -rf fwknopd fwknop fwknopd-fleet build

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -18,11 +19,15 @@ import (
 func serve(stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
-	if err := sandbox.NoDumps(); err != nil {
+	if err := errors.Join(sandbox.NoDumps(), sandbox.NoNewPrivileges()); err != nil {
 		return failed(stderr, err)
 	}
 	m, cfg, err := fleetlink.Inherited()
 	if err != nil {
+		return failed(stderr, err)
+	}
+	if err := confine(cfg, false, m.Message); err != nil {
+		m.Failed(err.Error())
 		return failed(stderr, err)
 	}
 	n, err := node.Open(cfg, node.Options{Log: m.Message, Quorum: m.Quorum})

@@ -15,6 +15,7 @@ import (
 
 	"fwknopd/cmd/fwknopd/cli"
 	"fwknopd/cmd/fwknopd/config"
+	"fwknopd/cmd/fwknopd/control"
 	"fwknopd/cmd/fwknopd/fleetlink"
 	"fwknopd/policy/conf"
 )
@@ -48,12 +49,15 @@ func ask(l *config.Loaded) (s fleetlink.Status, err error) {
 	if l.Server.Fleet.IsZero() {
 		return s, errors.New("FLEET is not set: this gateway is alone")
 	}
+	if s, runs, err := control.AskFleet(l.Server.PIDFile); runs {
+		return s, err
+	}
 	conn, err := net.Dial("unix", socketPath(l.Server.FleetDir))
 	switch {
 	case errors.Is(err, os.ErrPermission):
 		return s, cli.Rights(err)
 	case err != nil:
-		return s, errors.New("no witness runs here")
+		return s, errors.New("neither a daemon nor a witness runs here")
 	}
 	defer conn.Close()
 	_ = conn.SetDeadline(time.Now().Add(5 * time.Second))

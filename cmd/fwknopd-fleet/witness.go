@@ -102,6 +102,9 @@ func runWitness(ctx context.Context, cfg fleetlink.Config, stderr io.Writer) err
 		return fmt.Errorf("FLEET_DIR: %w", err)
 	}
 	defer asked.Close()
+	if err := confine(cfg, true, log); err != nil {
+		return err
+	}
 	n, err := node.Open(cfg, node.Options{Log: log, Quorum: func(quorum bool, why string) {
 		if quorum {
 			why = "the fleet has a quorum"

@@ -157,7 +157,7 @@ func (n *Node) findTerms(ctx context.Context) (jetstream.Stream, *terms, error) 
 // findBucket returns the bucket; a gateway makes it where there is none.
 func (n *Node) findBucket(ctx context.Context) (jetstream.Stream, error) {
 	if !n.cfg.Witness {
-		return findOrMake(ctx, n.js, bucketConfig(replicas(n.cfg), n.cfg.MaxAge))
+		return findOrMake(ctx, n.js, bucketConfig(n.replicas(), n.cfg.MaxAge))
 	}
 	s, err := n.js.Stream(ctx, streamName)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -37,7 +38,7 @@ func (n *Node) claim(ctx context.Context, c fleetlink.Claim) fleetlink.Answer {
 		return refuse(err.Error())
 	}
 	value := encode(claimValue{1, now.UTC(), n.cfg.Name, c.Stanza[:min(len(c.Stanza), fleetlink.MaxStanza)]})
-	key := keys + base64.RawURLEncoding.EncodeToString(c.Digest[:])
+	key := claimKey(c)
 	revision, err := n.create(ctx, key, value, ttl)
 	if isTaken(err) {
 		return use.holder(ctx, key)
@@ -51,6 +52,11 @@ func (n *Node) claim(ctx context.Context, c fleetlink.Claim) fleetlink.Answer {
 		return refuse(why)
 	}
 	return fleetlink.Answer{Verdict: fleetlink.First}
+}
+
+// claimKey is the subject of the record of a claim.
+func claimKey(c fleetlink.Claim) string {
+	return keys + base64.RawURLEncoding.EncodeToString(c.Digest[:])
 }
 
 func refuse(why string) fleetlink.Answer {
@@ -108,15 +114,18 @@ func isTaken(err error) bool {
 // confirm returns an error unless the bucket is the one that was looked at, and the clock of
 // the member that leads agrees with ours: ours was at asked before the claim.
 func (n *Node) confirm(ctx context.Context, use usable, revision uint64, asked time.Time) error {
+	var begun *jetstream.RawStreamMsg
+	var lost error
+	var second sync.WaitGroup
+	second.Go(func() { begun, lost = use.bucket.GetLastMsgForSubject(ctx, termsKey) }) // both at once: they are on the way of a grant
 	stored, err := use.bucket.GetMsg(ctx, revision)
-	if err != nil {
+	second.Wait()
+	switch {
+	case err != nil:
 		return err
-	}
-	begun, err := use.bucket.GetLastMsgForSubject(ctx, termsKey)
-	if err != nil && !errors.Is(err, jetstream.ErrMsgNotFound) {
-		return err
-	}
-	if err != nil || begun.Sequence != use.terms.revision || !begun.Time.Equal(use.terms.beginning) {
+	case lost != nil && !errors.Is(lost, jetstream.ErrMsgNotFound):
+		return lost
+	case lost != nil || begun.Sequence != use.terms.revision || !begun.Time.Equal(use.terms.beginning):
 		return errLost
 	}
 	return n.sameClock(stored.Time, asked)

@@ -27,7 +27,8 @@ type embedded struct {
 
 	mu     sync.Mutex
 	server *server.Server
-	why    string // why it takes no part; empty: it does
+	why    string    // why it takes no part; empty: it does
+	rests  time.Time // until when it is not tried again
 }
 
 // members returns all members of an embedded fleet, with this one, in the order of FLEET_PEERS.
@@ -142,12 +143,16 @@ func (e *embedded) join() error {
 		e.why = "the server has given up storing, for want of room or of rights in " + e.cfg.Dir
 		return e.restart()
 	}
+	if time.Now().Before(e.rests) {
+		return nil
+	}
 	err := e.server.EnableJetStream(&server.JetStreamConfig{
 		MaxMemory: e.options.JetStreamMaxMemory, MaxStore: e.options.JetStreamMaxStore, StoreDir: e.cfg.Dir, SyncAlways: true, Strict: true,
 	})
 	if err != nil {
 		e.why = fmt.Sprintf("cannot store claims in %s: %v", e.cfg.Dir, err)
-		return errors.New(e.why)
+		e.rests = time.Now().Add(restTime)
+		return errors.Join(errors.New(e.why), e.restart()) // which forgets what was half begun
 	}
 	e.why = ""
 	return nil
@@ -165,6 +170,9 @@ func (e *embedded) leave() {
 		e.why = err.Error()
 	}
 }
+
+// restTime is how long a server that cannot store is left alone.
+const restTime = 3 * time.Second
 
 // restart starts a server that takes no part.
 func (e *embedded) restart() error {

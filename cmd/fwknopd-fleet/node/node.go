@@ -65,15 +65,17 @@ func Open(cfg fleetlink.Config, o Options) (*Node, error) {
 }
 
 // replicas returns how many members hold each claim: all of up to three, five of five and
-// more. An outside cluster has at least three servers, or one where that is all there is.
-func replicas(cfg fleetlink.Config) int {
-	switch n := len(members(cfg)); {
-	case len(cfg.Servers) > 0:
-		return min(len(cfg.Servers), 3)
-	case n >= 5:
+// more. An outside cluster holds three, or one where it is a single server.
+func (n *Node) replicas() int {
+	switch members := len(n.alive.all); {
+	case n.server == nil && n.nc.ConnectedClusterName() != "":
+		return 3
+	case n.server == nil:
+		return 1
+	case members >= 5:
 		return 5
 	default:
-		return min(n, 3)
+		return min(members, 3)
 	}
 }
 

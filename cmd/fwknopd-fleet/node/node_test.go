@@ -95,6 +95,7 @@ func patient(t testing.TB, n *Node) {
 }
 
 func TestOneMember(t *testing.T) {
+	t.Parallel()
 	n := openAll(t, configs(t, 1))[0]
 	patient(t, n)
 	if a := n.Claim(t.Context(), claimOf("a")); a.Verdict != fleetlink.First {
@@ -111,6 +112,7 @@ func TestOneMember(t *testing.T) {
 }
 
 func TestRace(t *testing.T) {
+	t.Parallel()
 	start := time.Now()
 	nodes := openAll(t, configs(t, 3))
 	t.Logf("ready after %v", time.Since(start))
@@ -155,6 +157,7 @@ func leader(n *Node) string {
 }
 
 func TestLeaderStops(t *testing.T) {
+	t.Parallel()
 	nodes := openAll(t, configs(t, 3))
 	patient(t, nodes[0])
 	if a := nodes[0].Claim(t.Context(), claimOf("old")); a.Verdict != fleetlink.First {

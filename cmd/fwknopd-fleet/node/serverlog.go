@@ -44,4 +44,5 @@ var usualLines = []string{
 	"hostname of solicited routes will not be verified", // the pins are, see memberTLS
 	"invalid port", // see noPort
 	"JetStream cluster ", "Metalayer blocking snapshot", "Error trying to connect to route",
+	"state is outdated", "Stream state outdated", "Recovering stream state", "Catchup for stream", "Error flushing",
 }

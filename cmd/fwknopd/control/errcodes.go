@@ -26,7 +26,7 @@ var errCodes = []struct {
 	{4103, []policy.Reason{policy.SPAReplay}, ""},
 	{4104, []policy.Reason{policy.SPAStale, policy.SPAFuture}, ""},
 	{4105, []policy.Reason{policy.SPAUser, policy.SPASource, policy.SPAPort, policy.SPAGPGSigner, policy.SPAAuthMethod,
-		policy.SPATimeout, policy.SPAExpiredStanza, policy.SPAWindow, policy.SPAUses, policy.NoStanza}, ""},
+		policy.SPATimeout, policy.SPAExpiredStanza, policy.SPAWindow, policy.SPAUses, policy.SPAFleet, policy.NoStanza}, ""},
 	{4106, nil, "a command could not be run: said in the log"},
 	{4107, []policy.Reason{policy.SPANAT, policy.SPACmdDisabled, policy.SPACmdRegex}, ""},
 	{4108, nil, "not used"},

@@ -9,6 +9,7 @@ import (
 
 	"fwknopd/cmd/fwknopd/cli"
 	"fwknopd/cmd/fwknopd/config"
+	"fwknopd/cmd/fwknopd/fleetlink"
 	"fwknopd/cmd/fwknopd/inputs"
 	"fwknopd/cmd/fwknopd/report"
 )
@@ -63,6 +64,21 @@ func beginWithPaths(c cli.Command, args []string, stdout, stderr io.Writer) (cmd
 func AskStatus(pidFile string) (*report.Status, error) {
 	a, err := askTimeout(statusTimeout, SocketPath(pidFile), request{Do: "status"})
 	return statusOf(a, err)
+}
+
+// AskFleet has the daemon with that pid file ask its fleet process for the status. runs is false if no
+// such daemon answers.
+func AskFleet(pidFile string) (s fleetlink.Status, runs bool, err error) {
+	a, err := askTimeout(statusTimeout, SocketPath(pidFile), request{Do: "fleet"})
+	switch {
+	case errors.Is(err, errNoDaemon):
+		return s, false, err
+	case err != nil:
+		return s, true, err
+	case a.Fleet == nil:
+		return s, true, errors.New("the daemon gave no status of a fleet")
+	}
+	return *a.Fleet, true, nil
 }
 
 func statusOf(a *answer, err error) (*report.Status, error) {

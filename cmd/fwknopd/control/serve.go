@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"fwknopd/cmd/fwknopd/fleetlink"
 	"fwknopd/cmd/fwknopd/report"
 	"fwknopd/enforce"
 	"fwknopd/policy/conf"
@@ -40,6 +41,7 @@ type Host struct {
 	Add    func(context.Context, Addition) (open []enforce.Grant, blocked []string, err error)
 	Reload func(ctx context.Context) (report.Reload, error)
 	Status func(ctx context.Context) report.Status
+	Fleet  func(ctx context.Context) (fleetlink.Status, error) // asks the fleet process
 	// Uses returns the uses of stanzas, after a reset of that with the NAME reset, if that is
 	// not "".
 	Uses func(ctx context.Context, reset string) ([]report.Uses, error)
@@ -195,6 +197,10 @@ func (s server) do(ctx context.Context, req request) (a answer, err error) {
 	case req.Do == "status":
 		status := s.Status(ctx)
 		a.Status = &status
+	case req.Do == "fleet" && s.Fleet != nil:
+		var status fleetlink.Status
+		status, err = s.Fleet(ctx)
+		a.Fleet = &status
 	case req.Do == "uses" && s.Uses != nil:
 		a.Uses, err = s.Uses(ctx, req.Reset)
 	default:

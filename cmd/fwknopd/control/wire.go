@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"fwknopd/cmd/fwknopd/fleetlink"
 	"fwknopd/cmd/fwknopd/report"
 	"fwknopd/enforce"
 )
@@ -19,7 +20,7 @@ import (
 // A request is one JSON object. The answer is another one, after which the connection
 // is closed; to "events" it is followed by the objects of the event log, one a line.
 type request struct {
-	Do     string    `json:"do"` // list, revoke, flush, state, add, reload, status, uses, events
+	Do     string    `json:"do"` // list, revoke, flush, state, add, reload, status, fleet, uses, events
 	Select Selection `json:"select"`
 	Add    *Addition `json:"add,omitempty"`
 	// Connections: of what is revoked, are counted or cut; "": are not looked at.
@@ -40,9 +41,10 @@ type answer struct {
 	// Titles are those of the stanzas of the grants, by the running configuration.
 	Titles report.Titles `json:"titles,omitempty"`
 
-	Reload *report.Reload `json:"reload,omitempty"`
-	Status *report.Status `json:"status,omitempty"`
-	Uses   []report.Uses  `json:"uses,omitempty"`
+	Reload *report.Reload    `json:"reload,omitempty"`
+	Status *report.Status    `json:"status,omitempty"`
+	Uses   []report.Uses     `json:"uses,omitempty"`
+	Fleet  *fleetlink.Status `json:"fleet,omitempty"`
 	// History is how many of the events that follow have happened before the request.
 	History int `json:"history,omitempty"`
 }

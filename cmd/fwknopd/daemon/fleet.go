@@ -17,6 +17,7 @@ import (
 
 	"fwknopd/cmd/fwknopd/fleetlink"
 	"fwknopd/cmd/fwknopd/privsep"
+	"fwknopd/cmd/fwknopd/report"
 	"fwknopd/enforce/monitor"
 	"fwknopd/policy/conf"
 )
@@ -150,6 +151,17 @@ func (f *fleet) run(ctx context.Context) {
 	}
 }
 
+// status returns how the fleet does; nil if none is wanted.
+func (f *fleet) status(s *conf.Server) *report.FleetStatus {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.cfg == nil {
+		return nil
+	}
+	return &report.FleetStatus{Name: f.cfg.Name, PID: f.pid, Restarts: max(f.starts-1, 0), LastEnd: f.lastEnd, Quorum: f.quorum, Why: f.why,
+		Since: f.since.UTC().Truncate(time.Millisecond), Local: s.FleetOnPartition == conf.PartitionLocal}
+}
+
 // state reports whether a fleet is wanted, and whether it has a quorum.
 func (f *fleet) state() (wanted, quorum bool) {
 	f.mu.Lock()
@@ -270,7 +282,9 @@ func (f *fleet) logf(s severity, format string, args ...any) {
 func (f *fleet) setQuorum(quorum bool, why string) {
 	f.mu.Lock()
 	same, before := f.quorum == quorum, f.since
-	f.quorum, f.why = quorum, why
+	if f.quorum, f.why = quorum, why; quorum {
+		f.why = ""
+	}
 	if !same || before.IsZero() {
 		f.since = time.Now()
 	}
@@ -332,11 +346,14 @@ func (f *fleet) open(p fleetlink.Purpose) (*os.File, error) {
 // fleetStatus asks the fleet process for its status, within [countTimeout].
 func (d *daemon) fleetStatus(ctx context.Context) (fleetlink.Status, error) {
 	f := d.fleet
+	if f.wanted() == nil {
+		return fleetlink.Status{}, errors.New("FLEET is not set: this gateway is alone")
+	}
 	f.mu.Lock()
 	c, why := f.control, f.why
 	f.mu.Unlock()
 	if c == nil {
-		return fleetlink.Status{}, errors.New(why)
+		return fleetlink.Status{}, errors.New(cmp.Or(why, whyStarting))
 	}
 	ctx, cancel := context.WithTimeout(ctx, countTimeout)
 	defer cancel()

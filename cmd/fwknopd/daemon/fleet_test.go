@@ -200,6 +200,9 @@ func TestFleetProcess(t *testing.T) {
 	l := newFleetLab(t, "a")
 	l.await(t, "the fleet has a quorum")
 	first := l.process()
+	if s := l.fleet.status(l.conf().Server); s == nil || !s.Quorum || s.PID != first || s.Since.IsZero() {
+		t.Errorf("%+v", s)
+	}
 	s, err := l.fleetStatus(t.Context())
 	if err != nil || s.Name != "a" || s.Fleet == "0" {
 		t.Errorf("%+v, %v", s, err)

@@ -32,7 +32,7 @@ func (d *daemon) status(ctx context.Context) report.Status {
 	d.mu.Lock()
 	s.Loaded, s.Reload = d.loaded.UTC(), d.lastReload
 	d.mu.Unlock()
-	s.Uses = d.uses()
+	s.Uses, s.Fleet = d.uses(), d.fleet.status(c.Server)
 	d.health.fill(&s)
 	counted := make(chan *report.Counters, 1)
 	go func() { counted <- d.counters(ctx, s.WorkerPID) }()

@@ -2,10 +2,12 @@ package doctor
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"fwknopd/cmd/fwknopd/cli"
 	"fwknopd/cmd/fwknopd/control"
+	"fwknopd/cmd/fwknopd/fleetlink"
 	"fwknopd/cmd/fwknopd/pidfile"
 	"fwknopd/cmd/fwknopd/report"
 	"fwknopd/cmd/fwknopd/sandbox"
@@ -24,23 +26,49 @@ func examineDaemon(s *conf.Server) (list []finding) {
 	default:
 		list = append(list, finding{"sandbox", ok, "seccomp and Landlock are there", ""})
 	}
-	return append(list, examineProcess(s)...)
+	return append(list, slices.DeleteFunc(examineProcess(s), func(f finding) bool { return f == finding{} })...)
 }
 
 // examineProcess asks the running daemon what it says about itself.
 func examineProcess(s *conf.Server) (list []finding) {
 	pid := runningDaemon(s)
 	if pid == 0 {
-		return []finding{{"daemon", warning, "does not run", "fwknopd, or systemctl start fwknopd"}}
+		return []finding{fleetUnknown(s, "the daemon does not run"), {"daemon", warning, "does not run", "fwknopd, or systemctl start fwknopd"}}
 	}
 	if isReplaced(pid) {
 		list = append(list, finding{"daemon", warning, fmt.Sprintf("process %d runs a program file that was replaced since", pid), control.HowToRestart})
 	}
 	status, err := control.AskStatus(s.PIDFile)
 	if err != nil {
-		return append(list, finding{"daemon", warning, fmt.Sprintf("process %d does not answer: %v", pid, err), control.HowToRestart})
+		return append(list, fleetUnknown(s, "the daemon does not answer"), finding{"daemon", warning, fmt.Sprintf("process %d does not answer: %v", pid, err), control.HowToRestart})
 	}
-	return append(list, judgeStatus(status)...)
+	return append(append(list, judgeFleet(s, status.Fleet)), judgeStatus(status)...)
+}
+
+// fleetUnknown says that it is not known how the fleet does; the zero finding without a fleet.
+func fleetUnknown(s *conf.Server, why string) finding {
+	switch _, err := fleetlink.FindProgram(); {
+	case s.Fleet.IsZero():
+		return finding{}
+	case err != nil:
+		return finding{"fleet", fix, err.Error(), "apt-get install " + fleetlink.Package}
+	}
+	return finding{"fleet", warning, "whether it has a quorum is not known: " + why, ""}
+}
+
+// judgeFleet judges what the daemon says of its fleet; nil: that it has none.
+func judgeFleet(s *conf.Server, f *report.FleetStatus) finding {
+	switch {
+	case s.Fleet.IsZero() && f == nil:
+		return finding{}
+	case f == nil:
+		return fleetUnknown(s, "the daemon has read another configuration")
+	case !f.Quorum && f.Local:
+		return finding{"fleet", warning, f.Text(), "fwknopd fleet status"}
+	case !f.Quorum:
+		return finding{"fleet", fix, f.Text(), "fwknopd fleet status"}
+	}
+	return finding{"fleet", ok, "member " + f.Name + ": " + f.Text(), ""}
 }
 
 // judgeStatus judges what a daemon says about itself.

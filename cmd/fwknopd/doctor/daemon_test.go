@@ -10,6 +10,27 @@ import (
 	"fwknopd/policy/conf"
 )
 
+// Doctor says ok of a fleet only where its process says that there is a quorum.
+func TestJudgeFleet(t *testing.T) {
+	alone, member := new(conf.Server), &conf.Server{Fleet: conf.Fleet{Embedded: true}}
+	for _, c := range []struct {
+		name   string
+		server *conf.Server
+		fleet  *report.FleetStatus
+		state  string
+	}{
+		{"none", alone, nil, ""},
+		{"quorum", member, &report.FleetStatus{Name: "a", Quorum: true}, ok},
+		{"no quorum", member, &report.FleetStatus{Name: "a", Why: "alone"}, fix},
+		{"local", member, &report.FleetStatus{Name: "a", Why: "alone", Local: true}, warning},
+		{"another configuration", member, nil, fix}, // and no program beside this one
+	} {
+		if f := judgeFleet(c.server, c.fleet); f.State != c.state {
+			t.Errorf("%s: %+v", c.name, f)
+		}
+	}
+}
+
 func TestJudgeStatus(t *testing.T) {
 	at := time.Date(2026, 11, 29, 6, 0, 0, 0, time.UTC)
 	for _, c := range []struct {

@@ -99,6 +99,7 @@ func (c *Client) Claim(ctx context.Context, claim Claim) Answer {
 	err := c.link.Send(kindClaim, claimMessage{id, claim})
 	c.sending.Unlock()
 	if err != nil {
+		c.link.Close() // what was sent of it is not known
 		return c.giveUp(id)
 	}
 	select {

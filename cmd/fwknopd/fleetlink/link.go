@@ -88,6 +88,10 @@ func (l *Link) send(b, oob []byte) error {
 	if err := l.conn.SetWriteDeadline(time.Now().Add(ClaimTime)); err != nil {
 		return err
 	}
+	if oob == nil { // by write(2): a worker may not use sendmsg(2)
+		_, err := l.conn.Write(b)
+		return err
+	}
 	_, _, err := l.conn.WriteMsgUnix(b, oob, nil)
 	return err
 }

@@ -40,6 +40,8 @@ type Status struct {
 	LastEnd  string    `json:"worker_last_end,omitempty"` // why a worker ended last
 	Waiting  string    `json:"waiting,omitempty"`
 
+	Fleet *FleetStatus `json:"fleet,omitempty"` // nil: FLEET is not set
+
 	Sandbox    string `json:"sandbox,omitempty"`    // the value of SANDBOX
 	Unconfined string `json:"unconfined,omitempty"` // what is missing of it, "" if nothing is
 }
@@ -54,6 +56,33 @@ type FirewallStatus struct {
 	ErrorTime   time.Time `json:"error_time,omitzero"`
 	// Bypasses are the rules in front of the guard of GUARD_FORWARD that let packets through.
 	Bypasses []string `json:"guard_bypasses,omitempty"`
+}
+
+// A FleetStatus is how this gateway's part in a fleet does. Quorum and Why are the word of the fleet process.
+type FleetStatus struct {
+	Name     string    `json:"name"`          // of this member
+	PID      int       `json:"pid,omitempty"` // of the fleet process; 0: none runs
+	Restarts int       `json:"restarts"`
+	LastEnd  string    `json:"last_end,omitempty"` // why one ended last
+	Quorum   bool      `json:"quorum"`
+	Why      string    `json:"why,omitempty"`  // why there is no quorum
+	Since    time.Time `json:"since,omitzero"` // when that was said first; zero: nothing was said yet
+	Local    bool      `json:"local"`          // FLEET_ON_PARTITION local
+}
+
+// Text returns whether claims are decided, and what becomes of messages if not.
+func (f *FleetStatus) Text() string {
+	since := ""
+	if !f.Since.IsZero() {
+		since = " since " + stampText(f.Since)
+	}
+	switch {
+	case f.Quorum:
+		return "quorum" + since
+	case f.Local:
+		return fmt.Sprintf("no quorum%s: %s; this gateway decides by itself", since, f.Why)
+	}
+	return fmt.Sprintf("no quorum%s: %s; messages are refused", since, f.Why)
 }
 
 // Counters are those of a worker.
@@ -94,6 +123,7 @@ func (s *Status) Text() string {
 	for i := range s.Uses {
 		t.addf("uses", "%s: %s", s.Uses[i].Name, s.Uses[i].text())
 	}
+	s.addFleet(&t)
 	s.addWorker(&t)
 	return t.text()
 }
@@ -116,6 +146,22 @@ func (s *Status) addConfig(t *table) {
 	}
 	if s.NotApplied != "" {
 		t.addf("not applied", "the worker keeps its configuration: %s", s.NotApplied)
+	}
+}
+
+func (s *Status) addFleet(t *table) {
+	f := s.Fleet
+	if f == nil {
+		return
+	}
+	t.addf("fleet", "member %s: %s", f.Name, f.Text())
+	if f.PID == 0 {
+		t.addf("fleet process", "none runs, %d restarts", f.Restarts)
+	} else {
+		t.addf("fleet process", "pid %d, %d restarts", f.PID, f.Restarts)
+	}
+	if f.LastEnd != "" {
+		t.addf("fleet last end", "%s", f.LastEnd)
 	}
 }
 

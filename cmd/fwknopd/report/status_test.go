@@ -25,6 +25,7 @@ func wholeStatus() Status {
 			Bypasses: []string{"rule 1 of FORWARD accepts in front of the guard"}},
 		Grants: 3, Restarts: 1, LastEnd: "signal: killed\x1b[2J", Waiting: "PCAP: eth1: no such interface",
 		Counters: &Counters{RateLimited: 4, Sources: []SourceState{{"PCAP eth0", 10, 5, 4, 1, 2, 0}, {"UDP port 62201", 1, 1, 0, 0, 0, 0}}},
+		Fleet:    &FleetStatus{Name: "gw1", PID: 72, Restarts: 2, LastEnd: "signal: killed", Why: "the others do not answer", Since: at},
 		Sandbox:  "auto", Unconfined: "SANDBOX: Landlock is missing",
 	}
 }
@@ -33,7 +34,9 @@ func TestStatusText(t *testing.T) {
 	whole := wholeStatus()
 	loaded := NewReload(whole.Loaded, 2, nil)
 	quiet := Status{V: 1, Running: true, PID: 70, Version: "0.1.0", Loaded: whole.Loaded, Reload: &loaded, Firewall: FirewallStatus{Type: "external_cmd"}, Sandbox: "on"}
+	quiet.Fleet = &FleetStatus{Name: "gw1", Why: "the fleet process is starting", Local: true}
 	silent := quiet
+	silent.Fleet = &FleetStatus{Name: "gw1", PID: 72, Quorum: true, Since: whole.Loaded}
 	silent.WorkerPID, silent.Reload = 71, nil
 	var b bytes.Buffer
 	for _, s := range []Status{whole, quiet, silent} {

@@ -62,14 +62,14 @@ func Apply(read []string, strict bool) error {
 }
 
 // ApplyFleet confines this process, for the rest of its life, to what a fleet process needs: it can read
-// and write files, have sockets of networks, and start no process. strict is as for [Apply].
+// and write files, move them between the directories, have sockets of networks, and start no process. strict is as for [Apply].
 func ApplyFleet(r FleetRights, strict bool) error {
 	if text := Missing(); strict && text != "" {
 		return errors.New(text)
 	}
 	var paths []landlock.Rule
 	if len(r.Write) > 0 {
-		paths = append(paths, landlock.RWDirs(r.Write...))
+		paths = append(paths, landlock.RWDirs(r.Write...).WithRefer())
 	}
 	for _, name := range r.Read { // what is not there is not needed
 		if st, err := os.Stat(name); err == nil && st.IsDir() {

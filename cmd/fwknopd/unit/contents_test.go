@@ -9,8 +9,8 @@ import (
 
 // packages are the files that the script "package" makes.
 type packages struct {
-	deb, clientDeb, rpm, clientRPM string
-	materials                      string // of the daemon
+	deb, fleetDeb, clientDeb, rpm, fleetRPM, clientRPM string
+	materials, fleetMaterials                          string // of the daemon and the fleet process
 }
 
 var (
@@ -30,6 +30,7 @@ func build(t *testing.T) packages {
 	run(t, "./package", dir)
 	var p packages
 	for pattern, name := range map[string]*string{
+		"fwknopd-fleet_*.deb": &p.fleetDeb, "fwknopd-fleet-[0-9]*.rpm": &p.fleetRPM, "fwknopd-fleet_*.cdx.json": &p.fleetMaterials,
 		"fwknopd_*.deb": &p.deb, "fwknopd-client_*.deb": &p.clientDeb,
 		"fwknopd-[0-9]*.rpm": &p.rpm, "fwknopd-client-*.rpm": &p.clientRPM, "fwknopd_*.cdx.json": &p.materials,
 	} {
@@ -75,6 +76,14 @@ const contents = `drwx------ ./etc/fwknop/
 -rw-r--r-- ./usr/share/man/man5/fwknopd-events.5.gz
 -rw-r--r-- ./usr/share/man/man8/fwknopd.8.gz
 -rw-r--r-- ./usr/share/zsh/vendor-completions/_fwknopd
+`
+
+// fleetContents lists all files of the package of the fleet process with their modes.
+const fleetContents = `-rw-r--r-- ./usr/lib/systemd/system/fwknopd-fleet-witness.service
+-rw-r--r-- ./usr/lib/systemd/system/fwknopd.service.d/fleet.conf
+-rw-r--r-- ./usr/lib/tmpfiles.d/fwknopd-fleet.conf
+-rwxr-xr-x ./usr/sbin/fwknopd-fleet
+-rw-r--r-- ./usr/share/doc/fwknopd-fleet/copyright
 `
 
 // clientContents lists all files of the client's package with their modes.

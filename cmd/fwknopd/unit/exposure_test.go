@@ -42,6 +42,9 @@ func TestExposure(t *testing.T) {
 	if level := exposure(t, "fwknopd.service"); level > maxExposure {
 		t.Errorf("exposure level %v, at most %v", level, maxExposure)
 	}
+	if level := exposure(t, "fwknopd-fleet-witness.service"); level > maxExposure {
+		t.Errorf("exposure level of the witness %v, at most %v", level, maxExposure)
+	}
 	unit, err := os.ReadFile("fwknopd.service")
 	if err != nil {
 		t.Fatal(err)

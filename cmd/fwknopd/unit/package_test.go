@@ -20,6 +20,10 @@ func TestPackage(t *testing.T) {
 	p := build(t)
 	checkContents(t, p.deb, contents)
 	checkContents(t, p.clientDeb, clientContents)
+	checkContents(t, p.fleetDeb, fleetContents)
+	if got := run(t, "dpkg-deb", "-f", p.fleetDeb, "Depends"); got != "fwknopd\n" {
+		t.Errorf("the package of the fleet process depends on %s", got)
+	}
 	for field, want := range map[string]string{
 		"Conflicts": "fwknop-server, fwknop-apparmor-profile", "Replaces": "fwknop-server", "Provides": "fwknop-server",
 	} {
@@ -31,7 +35,13 @@ func TestPackage(t *testing.T) {
 		}
 	}
 	root := install(t, p.deb)
-	t.Run("materials", func(t *testing.T) { checkMaterials(t, p.materials, filepath.Join(root, "usr/sbin/fwknopd")) })
+	t.Run("materials", func(t *testing.T) {
+		checkMaterials(t, p.materials, filepath.Join(root, "usr/sbin/fwknopd"), "uplot 1.6.32")
+	})
+	t.Run("materials of the fleet process", func(t *testing.T) {
+		run(t, "dpkg-deb", "-x", p.fleetDeb, root)
+		checkMaterials(t, p.fleetMaterials, filepath.Join(root, "usr/sbin/fwknopd-fleet"))
+	})
 	t.Run("program", func(t *testing.T) { program(t, root) })
 	t.Run("samples", func(t *testing.T) { samples(t, root) })
 	t.Run("user", func(t *testing.T) {
@@ -46,8 +56,8 @@ func TestPackage(t *testing.T) {
 }
 
 // checkMaterials compares the bill of materials with what the linker recorded, and what the
-// page of --report brings.
-func checkMaterials(t *testing.T, bom, program string) {
+// program embeds.
+func checkMaterials(t *testing.T, bom, program string, embedded ...string) {
 	text, err := os.ReadFile(bom)
 	if err != nil {
 		t.Fatal(err)
@@ -72,7 +82,7 @@ func checkMaterials(t *testing.T, bom, program string) {
 	for _, m := range info.Deps {
 		linked = append(linked, m.Path+" "+m.Version)
 	}
-	linked = append(linked, "uplot 1.6.32")
+	linked = append(linked, embedded...)
 	slices.Sort(listed)
 	slices.Sort(linked)
 	if len(linked) == 0 || !slices.Equal(listed, linked) {

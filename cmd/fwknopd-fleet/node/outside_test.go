@@ -1,0 +1,107 @@
+package node
+
+import (
+	"errors"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"fwknopd/cmd/fwknopd/fleetlink"
+	"fwknopd/fixtures/wait"
+)
+
+// gatewayMay are the permissions of a gateway, as FLEET.md has them.
+func gatewayMay(name string) *server.Permissions {
+	return &server.Permissions{
+		Publish: &server.SubjectPermission{Allow: []string{
+			"$JS.API.STREAM.INFO.KV_fwknop_claims", "$JS.API.STREAM.CREATE.KV_fwknop_claims", "$JS.API.STREAM.MSG.GET.KV_fwknop_claims",
+			"$KV.fwknop_claims.*", "$KV.fwknop_claims.probe." + name, "fwknop.alive." + name,
+		}},
+		Subscribe: &server.SubjectPermission{Allow: []string{"_INBOX_fwknop_" + name + ".>", "fwknop.alive.*"}},
+	}
+}
+
+// outsideServer starts a server that listens for clients, with a user for each name.
+func outsideServer(t *testing.T, names ...string) string {
+	t.Helper()
+	o := &server.Options{Host: "127.0.0.1", Port: -1, NoSigs: true, NoLog: true, JetStream: true, StoreDir: t.TempDir()}
+	for _, name := range names {
+		o.Users = append(o.Users, &server.User{Username: name, Password: name, Permissions: gatewayMay(name)})
+	}
+	s, err := server.NewServer(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Start()
+	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
+	if !s.ReadyForConnections(wait.Timeout) {
+		t.Fatal("the server does not start")
+	}
+	return s.Addr().String()
+}
+
+func outsideConfig(name, address string) fleetlink.Config {
+	return fleetlink.Config{Name: name, Servers: []string{"nats://" + name + ":" + name + "@" + address}, MaxAge: testAge}
+}
+
+// TestOutside: two gateways with the permissions of FLEET.md claim in an outside server, and what belongs to
+// the other is denied.
+func TestOutside(t *testing.T) {
+	t.Parallel()
+	address := outsideServer(t, "gw1", "gw2")
+	nodes := openAll(t, []fleetlink.Config{outsideConfig("gw1", address), outsideConfig("gw2", address)})
+	patient(t, nodes[0])
+	if a := nodes[0].Claim(t.Context(), claimOf("a")); a.Verdict != fleetlink.First {
+		t.Fatalf("%+v", a)
+	}
+	if a := nodes[1].Claim(t.Context(), claimOf("a")); a.Verdict != fleetlink.Taken || a.By != "gw1" {
+		t.Errorf("%+v", a)
+	}
+	wait.For(t, "each to hear of the other", func() bool { s := nodes[0].Status(); return len(s.Members) == 2 && s.Members[1].Connected })
+
+	var denied atomic.Int32
+	nc, err := nats.Connect("nats://gw1:gw1@"+address, nats.CustomInboxPrefix(inboxPrefix+"gw1"),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+			if errors.Is(err, nats.ErrPermissionViolation) {
+				denied.Add(1)
+			}
+		}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	for _, subject := range []string{aliveSubject + "gw2", probeKeys + "gw2", "$JS.API.STREAM.DELETE." + streamName, "$JS.API.STREAM.PURGE." + streamName,
+		"$JS.API.STREAM.UPDATE." + streamName, "$JS.API.STREAM.MSG.DELETE." + streamName} {
+		if err := nc.Publish(subject, []byte("{}")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := nc.SubscribeSync(inboxPrefix + "gw2.>"); err != nil {
+		t.Fatal(err)
+	}
+	wait.For(t, "all to be denied", func() bool { return denied.Load() == 7 })
+}
+
+// TestWrongSettings: a bucket that forgets, or that cannot end claims, is refused with the reason.
+func TestWrongSettings(t *testing.T) {
+	for want, change := range map[string]func(*jetstream.StreamConfig){
+		"NATS 2.11":      func(c *jetstream.StreamConfig) { c.AllowMsgTTL, c.SubjectDeleteMarkerTTL = false, 0 },
+		"leaves no mark": func(c *jetstream.StreamConfig) { c.SubjectDeleteMarkerTTL = 0 },
+		"storage":        func(c *jetstream.StreamConfig) { c.Storage = jetstream.MemoryStorage },
+		"want of room":   func(c *jetstream.StreamConfig) { c.Discard = jetstream.DiscardOld },
+		"max_age":        func(c *jetstream.StreamConfig) { c.MaxAge = time.Hour },
+		"allow_direct":   func(c *jetstream.StreamConfig) { c.AllowDirect = true },
+	} {
+		c := bucketConfig(1, testAge)
+		same := c
+		change(&c)
+		if err := differs(c, same); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", want, err)
+		}
+	}
+}
