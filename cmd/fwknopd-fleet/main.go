@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"fwknopd/cmd/fwknopd/cli"
+	"fwknopd/cmd/fwknopd/control"
 	"fwknopd/cmd/fwknopd/fleetlink"
 	"fwknopd/policy/conf"
 )
@@ -30,6 +31,7 @@ type command func(args []string, stdout, stderr io.Writer) int
 // commands are what `fwknopd fleet` is followed by.
 var commands = map[string]command{
 	"init":    parsed(initialise),
+	"revoke":  control.FleetRevoke,
 	"status":  parsed(showStatus),
 	"witness": parsed(witness),
 }

@@ -30,7 +30,7 @@ func serve(stderr io.Writer) int {
 		m.Failed(err.Error())
 		return failed(stderr, err)
 	}
-	n, err := node.Open(cfg, node.Options{Log: m.Message, Quorum: m.Quorum})
+	n, err := node.Open(cfg, node.Options{Log: m.Message, Quorum: m.Quorum, HeardOrder: m.Order, HeardDone: m.Done})
 	if err != nil {
 		m.Failed(err.Error())
 		return failed(stderr, err)
@@ -38,14 +38,10 @@ func serve(stderr io.Writer) int {
 	defer n.Close()
 	m.Ready()
 	err = m.Run(ctx, fleetlink.Handler{
-		Status: n.Status,
+		Status: n.Status, Order: n.Order, Done: n.Done,
 		Link: func(p fleetlink.Purpose, conn *net.UnixConn) {
-			if p != fleetlink.ForClaims {
-				conn.Close()
-				return
-			}
 			go func() {
-				if err := fleetlink.Serve(ctx, conn, n); err != nil {
+				if err := serveLink(ctx, p, conn, n); err != nil {
 					m.Message(fmt.Sprintf("the worker broke the protocol: %v", err))
 				}
 			}()
@@ -55,6 +51,17 @@ func serve(stderr io.Writer) int {
 		return failed(stderr, err)
 	}
 	return exitOK
+}
+
+// serveLink serves a link of the worker by its purpose, until it ends.
+func serveLink(ctx context.Context, p fleetlink.Purpose, conn *net.UnixConn, n *node.Node) error {
+	switch p {
+	case fleetlink.ForClaims:
+		return fleetlink.Serve(ctx, conn, n)
+	case fleetlink.ForGroup:
+		return fleetlink.ServeGroup(ctx, conn, n)
+	}
+	return conn.Close()
 }
 
 func failed(stderr io.Writer, err error) int {

@@ -58,7 +58,7 @@ func (p *completed) words(c Command) []string {
 	case Digests:
 		return []string{"export"}
 	case Fleet:
-		return []string{"init", "status", "witness"}
+		return []string{"init", "status", "revoke", "witness"}
 	case Completion:
 		return []string{"bash", "zsh", "fish"}
 	case Help:

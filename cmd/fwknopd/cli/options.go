@@ -132,6 +132,8 @@ type Options struct {
 	Add   bool   // --add
 	Peers string // --peers
 
+	Gateway string // --gateway, of fleet revoke
+
 	// Grants; Src, Dst and For too.
 	Ports  []string // --port
 	Stanza string   // --stanza, NAME or line

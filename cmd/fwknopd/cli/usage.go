@@ -48,7 +48,7 @@ Control what is open:
        fwknopd digests export --format 2.6       seen messages for the 2.6 daemon
 
 Several gateways that honour a message once:
-       fwknopd fleet init|status|witness         keys of the members, who is there, a third vote
+       fwknopd fleet init|status|revoke|witness  keys of the members, who is there, closing everywhere
 
 Learn:
        fwknopd demo                              all of this on data that it brings
@@ -82,13 +82,15 @@ what each stanza allows, and what is dangerous in it.
 	Fleet: `usage: fwknopd fleet init    [--out DIR] NAME=ADDRESS:PORT...
        fwknopd fleet init    --add --peers LINE [--out DIR] NAME=ADDRESS:PORT...
        fwknopd fleet status  [--json] [-c FILE] [-O FILE]
+       fwknopd fleet revoke  (IP|NET | NAME | --port PROTO/PORT | --all) [--gateway NAME] [--json] [-c FILE] [-O FILE]
        fwknopd fleet witness [-c FILE] [-O FILE]
 
 init makes a credentials file NAME.pem for each member of a fleet and prints the lines of
 fwknopd.conf for each; it overwrites nothing. status shows the members as this one knows them
-and whether there is a quorum; it ends with 0 if so, else with 1. witness runs a member that votes
-and stores claims and makes none, the third one of two gateways; it reads the FLEET keywords of
-the file and stays in the foreground.
+and whether there is a quorum; it ends with 0 if so, else with 1. revoke closes grants at all
+gateways, or at one, and says what each has done; it ends with 1 if one has not done it or has
+not answered within 5 seconds. witness runs a member that votes and stores claims and makes none,
+the third one of two gateways; it reads the FLEET keywords of the file and stays in the foreground.
 `,
 	Digests: `usage: fwknopd digests export --format 2.6 [FILE] [--json] [-d FILE] [-c FILE] [-O FILE]
 
@@ -222,6 +224,8 @@ var examples = map[Command][]string{
 		"fwknopd fleet init gw1=10.0.0.1:4223 gw2=10.0.0.2:4223 witness=10.0.0.3:4223",
 		"fwknopd fleet init --add --peers 'gw1@10.0.0.1:4223/…' gw4=10.0.0.4:4223",
 		"fwknopd fleet status --json",
+		"fwknopd fleet revoke 192.0.2.7",
+		"fwknopd fleet revoke alice-laptop --gateway gw2",
 		"fwknopd fleet witness -c /etc/fwknop/witness.conf",
 	},
 	Reload:  {"fwknopd reload", "fwknopd reload -c /etc/fwknop/fwknopd.conf --json"},

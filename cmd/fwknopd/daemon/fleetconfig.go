@@ -20,6 +20,7 @@ func fleetConfig(l *config.Loaded) (*fleetlink.Config, error) {
 		return nil, problems
 	}
 	c := &fleetlink.Config{Servers: s.Fleet.Servers, Name: s.FleetName, Credentials: secrets.Credentials, CA: secrets.CA, Sandbox: s.Sandbox}
+	c.Group = s.FleetGroup
 	if s.Aging {
 		c.MaxAge = s.MaxAge
 	}

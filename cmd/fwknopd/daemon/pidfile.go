@@ -45,7 +45,7 @@ func (d *daemon) serveControl() (stop func()) {
 		},
 		Line:   func(stanza string) (int, error) { return d.conf().Access.Line(stanza) },
 		Add:    d.openByHand,
-		Reload: d.reloadOnRequest, Status: d.status, Fleet: d.fleetStatus, Uses: d.usesOnRequest,
+		Reload: d.reloadOnRequest, Status: d.status, Fleet: d.fleetStatus, FleetRevoke: d.fleet.revokeEverywhere, Uses: d.usesOnRequest,
 		Feed: &d.events.feed, Guard: d.conf().Server.GuardForward, Rejecter: d.fw.Rejecter,
 	})
 	if err != nil {
