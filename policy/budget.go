@@ -211,7 +211,7 @@ type trial struct {
 // the work from a budget. A packet is always tried if its tag named a stanza that opens it, or
 // a stanza opens it that opened one of its source before. Repeating one is work.
 func (e *Engine) permit(r *request, stanzas int) (t trial, ok bool) {
-	if stanzas < freeTrials {
+	if stanzas < freeTrials || r.announced != nil {
 		return trial{}, true
 	}
 	if r.opener != none {
@@ -263,7 +263,7 @@ func (e *Engine) isNew(r *request, m *spa.Message) bool {
 // settle gives the work back for a packet that a stanza opened and that was no replay,
 // and remembers the stanza.
 func (e *Engine) settle(r *request, taken ...trial) {
-	if r.dry || !r.opened || r.ended {
+	if r.dry || !r.opened || r.ended || r.announced != nil {
 		return
 	}
 	for _, t := range taken {

@@ -99,12 +99,22 @@ func (g *codeGuesses) wrong(c codeSecret, at time.Time) {
 	g.limiter(c).AllowN(g.last, 1)
 }
 
+// guesses are those that a message counts among: what another gateway announces leaves the limits for
+// what comes here alone.
+func (e *Engine) guesses(r *request) *codeGuesses {
+	if r.announced != nil {
+		return &e.announcedCodes
+	}
+	return &e.codes
+}
+
 // inheritCodes takes over the limits of secrets that are still configured.
 func (e *Engine) inheritCodes(old *Engine) {
-	e.codes.last = old.codes.last
+	e.codes.last, e.announcedCodes.last = old.codes.last, old.announcedCodes.last
 	for i := range e.spa {
 		if st := &e.spa[i]; st.totp != nil {
 			e.codes.takeOver(&old.codes, st.codeSecret())
+			e.announcedCodes.takeOver(&old.announcedCodes, st.codeSecret())
 		}
 	}
 }
@@ -120,7 +130,7 @@ func (e *Engine) checkCode(r *request, st *stanza) *refusal {
 	switch {
 	case !ok || method != conf.AuthTOTP:
 		return refuse(SPAAuthMethod, textNoCode)
-	case r.now.IsZero():
+	case r.judged().IsZero():
 		return refuse(SPAAuthMethod, knock.NoTime)
 	}
 	c := codeCheck{codeSecret: st.codeSecret()}
@@ -145,11 +155,11 @@ func (r *request) codeCheck(c codeSecret) *codeCheck {
 // useCode sets c to what is found of the code. Of steps that have the same code by chance each
 // is used up.
 func (e *Engine) useCode(r *request, k *totp.Key, code string, c *codeCheck) {
-	if e.codes.exhausted(c.codeSecret, r.recorded()) {
+	if e.guesses(r).exhausted(c.codeSecret, r.recorded()) {
 		c.ref = refuse(SPAAuthMethod, textCodes)
 		return
 	}
-	steps := k.Fits(code, totp.Step(r.now), totp.Skew)
+	steps := k.Fits(code, totp.Step(r.judged()), totp.Skew)
 	if len(steps) == 0 {
 		c.ref, c.wrong = refuse(SPAAuthMethod, textCode), true
 		r.traceNearMiss(k, code)
@@ -176,7 +186,7 @@ func (e *Engine) countGuess(r *request) {
 	}
 	for i := range r.codes {
 		if c := &r.codes[i]; c.wrong && !r.dry && !live && !(c.shadow && shadow) {
-			e.codes.wrong(c.codeSecret, r.recorded())
+			e.guesses(r).wrong(c.codeSecret, r.recorded())
 		}
 	}
 }

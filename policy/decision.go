@@ -43,9 +43,10 @@ type Decision struct {
 	Shadow  bool       // of a shadow stanza: an Allow must not be executed
 	// Degraded: the fleet could not be asked whether another gateway has honoured the message
 	// (FLEET_ON_PARTITION local).
-	Degraded bool
-	Grant    enforce.Grant // valid iff Allow and Command is nil
-	Command  *Command      // valid iff Allow; only with ENABLE_CMD_EXEC
+	Degraded  bool
+	Announced string        // the gateway that has announced the message; "": it came here
+	Grant     enforce.Grant // valid iff Allow and Command is nil
+	Command   *Command      // valid iff Allow; only with ENABLE_CMD_EXEC
 	// Others are further decisions on the same packet, in file order: of other stanzas
 	// that grant on the same knock, and of shadow stanzas.
 	Others []Decision
@@ -67,7 +68,7 @@ func (d Decision) Unrecorded(err error) Decision {
 		reason = KnockStore
 	}
 	return Decision{Verdict: Deny, Reason: reason, Detail: Detail{Text: err.Error()},
-		Mode: d.Mode, Src: d.Src, Stanza: d.Stanza, Number: d.Number, User: d.User, Shadow: d.Shadow, Others: d.Others}
+		Mode: d.Mode, Src: d.Src, Stanza: d.Stanza, Number: d.Number, User: d.User, Shadow: d.Shadow, Announced: d.Announced, Others: d.Others}
 }
 
 // A Refusal is why one stanza does not grant what a message asks for.

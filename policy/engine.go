@@ -107,6 +107,8 @@ type Engine struct {
 	copies   *copies
 	codes    codeGuesses
 
+	announcedCodes codeGuesses // of announced messages
+
 	ahead     Opened // of the current packet, where no Opener has done it
 	minTagged int    // from how many stanzas on a tag is looked for
 

@@ -216,6 +216,11 @@ func (e *Engine) decideStanza(r *request, i int, d *Decision) (*refusal, step) {
 	if ref = e.recordMessage(r, i); ref != nil {
 		return ref, at
 	}
+	if r.announced != nil {
+		if ref = e.checkAnnounced(r); ref != nil {
+			return ref, at
+		}
+	}
 	return e.checkRules(r, &e.spa[i], d)
 }
 

@@ -66,7 +66,7 @@ func (e *Engine) openGPG(r *request, st *stanza) (*refusal, step) {
 // unless nothing is to be recorded.
 func (e *Engine) mayWork(r *request) bool {
 	switch limit := e.opts.GPGLimit; {
-	case limit == nil:
+	case limit == nil || r.announced != nil:
 		return true
 	case !r.dry:
 		return limit.Allow(r.src(), r.recorded())

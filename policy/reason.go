@@ -75,5 +75,11 @@ const (
 	KnockUses          Reason = "knock.uses"   // ACCESS_USES are used up
 	KnockFleet         Reason = "knock.fleet"  // it cannot be claimed from the fleet
 
+	// Of messages that another gateway has announced; they have those of SPA too.
+	FleetHolder  Reason = "fleet.holder"  // the gateway that announced it has no claim on it
+	FleetEnded   Reason = "fleet.ended"   // its grant is over
+	FleetAddress Reason = "fleet.address" // it does not hold the address that it opens
+	FleetCommand Reason = "fleet.command" // it would run a command
+
 	NoStanza Reason = "no_stanza"
 )

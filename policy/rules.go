@@ -67,6 +67,11 @@ func (e *Engine) checkRules(r *request, st *stanza, d *Decision) (*refusal, step
 		checks = commandChecks
 	}
 	at := atPolicy
+	if r.announced != nil {
+		if ref := r.announced.checkStanza(r, st); ref != nil {
+			return ref, at
+		}
+	}
 	for _, list := range [...][]check{commonChecks, checks} {
 		for _, c := range list {
 			if c.asked != nil && !c.asked(st) {
@@ -89,7 +94,7 @@ func (e *Engine) checkRules(r *request, st *stanza, d *Decision) (*refusal, step
 			return ref, at + 1
 		}
 	}
-	if ref == nil && e.opts.Claim != nil {
+	if ref == nil && e.opts.Claim != nil && r.announced == nil {
 		if ref = e.claim(r, st, d); ref != nil {
 			return ref, at + 2
 		}
@@ -110,7 +115,11 @@ func (e *Engine) offer(r *request, st *stanza, d *Decision) *refusal {
 		d.Reason, d.Command = SPACommand, e.commandFor(r, st)
 		return nil
 	}
-	return e.grant(r, st, r.lifetime(st), &d.Grant)
+	ref := e.grant(r, st, r.lifetime(st), &d.Grant)
+	if ref == nil && r.announced != nil {
+		ref = r.announced.shorten(&d.Grant, r.now, r.lifetime(st))
+	}
+	return ref
 }
 
 // checkAge compares the client's time stamp with now, in both directions and in whole
@@ -119,10 +128,11 @@ func (e *Engine) checkAge(r *request, _ *stanza) *refusal {
 	if !e.server.Aging {
 		return nil
 	}
-	if r.now.IsZero() {
+	now := r.judged()
+	if now.IsZero() {
 		return refuse(SPAStale, knock.NoTime)
 	}
-	age, limit := r.now.Unix()-r.msg.Time, int64(e.server.MaxAge/time.Second)
+	age, limit := now.Unix()-r.msg.Time, int64(e.server.MaxAge/time.Second)
 	if age <= limit && -age <= limit {
 		return nil
 	}

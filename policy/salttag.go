@@ -30,7 +30,7 @@ func (e *Engine) lookForTag(r *request) (looked trial) {
 	if stanzas < e.minTagged || !r.keyed.Valid(e.keys.perl19) {
 		return trial{}
 	}
-	if stanzas >= freeTrials {
+	if stanzas >= freeTrials && r.announced == nil {
 		t := trial{spa.SourceOf(r.src()), stanzas, e.limiter.tags}
 		if !t.from.allows(t.source, t.work, r.recorded()) {
 			return trial{}

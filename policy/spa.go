@@ -25,6 +25,8 @@ type request struct {
 	dry    bool   // nothing is recorded
 	worked int    // how often it may have caused public-key work, if dry
 
+	announced *Announcement // nil: it came here
+
 	ahead  *Opened // what was found out before the evaluation; nil: nothing
 	opener int     // index into Engine.spa of a stanza that opens the packet, as its tag told; none: unknown
 

@@ -14,6 +14,7 @@ import (
 	"fwknopd/cmd/fwknopd-fleet/jobs"
 	"fwknopd/cmd/fwknopd-fleet/show"
 	"fwknopd/cmd/fwknopd/cli"
+	"fwknopd/cmd/fwknopd/control"
 	"fwknopd/cmd/fwknopd/fleetlink"
 	"fwknopd/policy/conf"
 )
@@ -34,6 +35,7 @@ var commands = map[string]command{
 	"events":  show.Events,
 	"grants":  show.Grants,
 	"init":    parsed(initialise),
+	"revoke":  control.FleetRevoke,
 	"status":  parsed(showStatus),
 	"submit":  own(jobs.Submit),
 	"witness": parsed(witness),

@@ -35,19 +35,21 @@ func serve(stderr io.Writer) int {
 		return failed(stderr, err)
 	}
 	p := &process{ctx: ctx, cfg: &cfg, monitor: m}
+	h := fleetlink.Handler{Status: p.status, Link: p.link}
 	if cfg.Claims() {
-		if p.node, err = node.Open(cfg, node.Options{Log: m.Message, Quorum: m.Quorum}); err != nil {
+		if p.node, err = node.Open(cfg, node.Options{Log: m.Message, Quorum: m.Quorum, HeardOrder: m.Order, HeardDone: m.Done}); err != nil {
 			m.Failed(err.Error())
 			return failed(stderr, err)
 		}
 		defer p.node.Close()
+		h.Order, h.Done = p.node.Order, p.node.Done
 		p.events = events.NewStore(p.node)
 		p.publisher = events.NewPublisher(p.events, m.Message)
 		go p.publisher.Run(ctx)
 	}
 	defer p.links.Wait()
 	m.Ready()
-	err = m.Run(ctx, fleetlink.Handler{Status: p.status, Link: p.link})
+	err = m.Run(ctx, h)
 	stop()
 	if err != nil {
 		return failed(stderr, err)
@@ -75,6 +77,8 @@ func (p *process) link(purpose fleetlink.Purpose, conn *net.UnixConn) {
 		conn.Close()
 	case purpose == fleetlink.ForClaims:
 		go func() { p.ended("the worker", fleetlink.Serve(p.ctx, conn, p.node)) }()
+	case purpose == fleetlink.ForGroup:
+		go func() { p.ended("the worker", fleetlink.ServeGroup(p.ctx, conn, p.node)) }()
 	case purpose == fleetlink.ForEvents:
 		go func() { p.ended("the monitor", fleetlink.TakeEvents(p.ctx, conn, p.publisher)) }()
 	case purpose == fleetlink.ForReading:

@@ -78,6 +78,9 @@ func ask(l *config.Loaded) (s fleetlink.Status, err error) {
 func printStatus(w io.Writer, s fleetlink.Status) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "fleet:    %s, this member is %s\n", conf.Printable(s.Fleet), conf.Printable(s.Name))
+	if s.Group != "" {
+		fmt.Fprintf(&b, "group:    %s\n", conf.Printable(s.Group))
+	}
 	if s.Quorum {
 		b.WriteString("quorum:   yes\n")
 	} else {

@@ -24,8 +24,8 @@ type fleetOf struct {
 	sites []*site
 }
 
-// newFleet starts a daemon with a fleet process on each gateway.
-func newFleet(t *testing.T) *fleetOf {
+// newFleet starts a daemon with a fleet process on each gateway, which may have a FLEET_GROUP.
+func newFleet(t *testing.T, access string, groups ...string) *fleetOf {
 	bin, err := program()
 	if err != nil {
 		t.Fatal(err)
@@ -47,7 +47,10 @@ func newFleet(t *testing.T) *fleetOf {
 	}
 	for i, s := range f.sites {
 		own := "# " + gateways[i] + strings.SplitN(strings.SplitN("\n"+string(lines), "\n# "+gateways[i], 2)[1], "\n\n", 2)[0] + "\n"
-		s.configure(strings.ReplaceAll(own, "/etc/fwknop/fleet.pem", filepath.Join(keys, gateways[i]+".pem"))+"FLEET_DIR "+s.dir+"/fleet;\n", stanza(""))
+		s.configure(strings.ReplaceAll(own, "/etc/fwknop/fleet.pem", filepath.Join(keys, gateways[i]+".pem"))+"FLEET_DIR "+s.dir+"/fleet;\n", access)
+		if i < len(groups) {
+			s.addConfig("FLEET_GROUP " + groups[i] + ";\n")
+		}
 	}
 	for _, s := range f.sites {
 		s.launch()
@@ -65,7 +68,8 @@ func (f *fleetOf) connect() {
 	first.Run(f.t, "ip link add mgmt type bridge")
 	first.Run(f.t, "ip addr add 10.99.0.1/24 dev mgmt")
 	first.Run(f.t, "ip link set mgmt up")
-	first.Run(f.t, "nft insert rule inet filter forward iifname mgmt accept") // where the kernel shows it what is bridged
+	// Where br_netfilter is loaded, the firewall of the first one sees what the bridge passes on.
+	first.Run(f.t, "nft insert rule inet filter forward iifname mgmt oifname mgmt accept")
 	for i, s := range f.sites {
 		s.Server.Run(f.t, "nft insert rule inet filter input iifname mgmt tcp dport 4223 accept")
 		if i == 0 {
@@ -76,6 +80,15 @@ func (f *fleetOf) connect() {
 		s.Server.Run(f.t, fmt.Sprintf("ip addr add 10.99.0.%d/24 dev mgmt", i+1))
 		s.Server.Run(f.t, "ip link set mgmt up")
 	}
+}
+
+// addConfig adds lines to the configuration of a gateway.
+func (s *site) addConfig(lines string) {
+	text, err := os.ReadFile(filepath.Join(s.dir, "fwknopd.conf"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.write("fwknopd.conf", string(text)+lines)
 }
 
 // link sets the link of a gateway to the management network up or down.
@@ -141,7 +154,7 @@ func (s *site) quorum(want bool) {
 // rest goes on.
 func TestE2EFleet(t *testing.T) {
 	t.Parallel()
-	f := newFleet(t)
+	f := newFleet(t, stanza(""))
 	a, b, c := f.sites[0], f.sites[1], f.sites[2]
 	wait.For(t, "the second gateway to name the first", func() bool {
 		b.quorum(true)

@@ -20,7 +20,7 @@ func (s *site) openAt(seconds string) {
 // off and of one that was restarted.
 func TestE2EFleetEvents(t *testing.T) {
 	t.Parallel()
-	f := newFleet(t)
+	f := newFleet(t, stanza(""))
 	a, b, c := f.sites[0], f.sites[1], f.sites[2]
 	a.openAt("250")
 	b.openAt("290")

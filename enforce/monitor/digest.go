@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"time"
 
 	"fwknopd/enforce"
 )
@@ -103,11 +104,17 @@ func failedCommit(err error) *Commit {
 // SubmitAfter is [Client.Submit] of a grant that the monitor opens when the digests of k,
 // the last commit, are on disk. If they cannot be written it refuses the grant.
 func (c *Client) SubmitAfter(k *Commit, g enforce.Grant, done func(error)) {
+	c.SubmitAnnounced(k, g, time.Time{}, done)
+}
+
+// SubmitAnnounced is SubmitAfter for a message that another gateway of the fleet has announced, and
+// claimed at a time; zero: the message came here.
+func (c *Client) SubmitAnnounced(k *Commit, g enforce.Grant, claimed time.Time, done func(error)) {
 	if k.id == 0 {
 		done(errUnrecorded)
 		return
 	}
-	c.send("applyAfter", applyAfter{k.id, g}, func(_ reply, _ *os.File, err error) { done(err) })
+	c.send("applyAfter", applyAfter{k.id, g, claimed}, func(_ reply, _ *os.File, err error) { done(err) })
 }
 
 // errUnrecorded refuses a grant whose digest is not on disk.
@@ -117,6 +124,9 @@ var errUnrecorded = fmt.Errorf("%w: its digest could not be recorded", ErrRefuse
 type applyAfter struct {
 	Commit uint64        `json:"commit"` // ID of the last request of the commit
 	Grant  enforce.Grant `json:"grant"`
+	// Claimed is when another gateway claimed the message, which it has announced; zero: the
+	// message came here.
+	Claimed time.Time `json:"claimed,omitzero"`
 }
 
 // A commit is a [Commit] on the side of the monitor.
@@ -191,7 +201,7 @@ func (s *session) applyAfter(id uint64, body []byte) error {
 	if s.commit == nil || s.commit.id != a.Commit {
 		return fmt.Errorf("%w: %d is not the last commit", errProtocol, a.Commit)
 	}
-	s.jobs <- job{grant: a.Grant, done: func(err error) { s.send(replyTo(id, err)) }, after: s.commit}
+	s.jobs <- job{grant: a.Grant, done: func(err error) { s.send(replyTo(id, err)) }, after: s.commit, claimed: a.Claimed}
 	return nil
 }
 

@@ -25,6 +25,9 @@ type job struct {
 	byHand bool // asked for by the administrator, not by the worker
 	done   func(error)
 	after  *commit // to be on disk first; nil: nothing
+	// claimed is when another gateway claimed the message, which it has announced; zero: the
+	// message came here.
+	claimed time.Time
 }
 
 // Apply opens g, for which the administrator asked, if the policy allows it. It returns when
@@ -98,6 +101,8 @@ func (m *Monitor) stillAdmitted(jobs []admittedJob, now clockReading, unkept err
 			err = ErrGone
 		case j.use != nil && unkept != nil:
 			err = unkept
+		case err == nil && m.checkAnnounced(&j.job) != nil:
+			err = errRevoked
 		case err == nil && !j.byHand && !j.use.fits(limits.Uses(j.grant.Stanza)):
 			err = errOtherUses
 		}
@@ -127,6 +132,9 @@ func (m *Monitor) admit(j job, a *admission) (*use, error) {
 		return nil, ErrGone
 	}
 	if err := a.limits.Check(g, a.now.wall); err != nil {
+		return nil, err
+	}
+	if err := m.checkAnnounced(&j); err != nil {
 		return nil, err
 	}
 	switch {

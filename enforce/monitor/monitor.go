@@ -159,6 +159,7 @@ type Monitor struct {
 	bypasses    bypassWatch
 	quota       enforce.Quota
 	uses        uses
+	bars        bars
 	cuts        []enforce.Grant // have ended, their connections are to end
 	waiters     []waiter        // for the end of the last grant
 	loopDone    chan struct{}   // closed when the loop has ended
@@ -197,6 +198,7 @@ func New(ctx context.Context, cfg Config) (*Monitor, error) {
 	}
 	m.cutter = newCutter(func(ended []enforce.Grant) { m.cut(m.commandLife, ended, m.table.open) })
 	m.lastReading = m.clock.read()
+	m.bars.floor = m.lastReading.wall
 	m.refusals.limiter = rate.NewLimiter(refusalRate, refusalBurst)
 	if err := m.adoptOpen(ctx); err != nil {
 		m.closeClock()

@@ -73,7 +73,7 @@ func checkFleetServer(server string) error {
 // parseFleetName reads the name of a member.
 func parseFleetName(text string) (string, error) {
 	if !IsFleetName(text) {
-		return "", fmt.Errorf("%q is no name of a member: 1 to 63 of a-z, 0-9 and -", clip(text))
+		return "", fmt.Errorf("%q is no name of a member or group: 1 to 63 of a-z, 0-9 and -", clip(text))
 	}
 	return text, nil
 }
@@ -135,7 +135,7 @@ func parseFleetAddress(text string) (at netip.AddrPort, err error) {
 // Keywords of a fleet by what they are for.
 var (
 	fleetEmbedded = []string{"FLEET_LISTEN", "FLEET_PEERS", "FLEET_DIR"}
-	fleetAll      = append([]string{"FLEET_CREDENTIALS", "FLEET_CA", "FLEET_ON_PARTITION", "FLEET_EVENTS"}, fleetEmbedded...)
+	fleetAll      = append([]string{"FLEET_GROUP", "FLEET_CREDENTIALS", "FLEET_CA", "FLEET_ON_PARTITION", "FLEET_EVENTS"}, fleetEmbedded...)
 )
 
 // checkFleet finds what is missing of a fleet, and what has no effect with it.

@@ -51,6 +51,9 @@ func TestFleet(t *testing.T) {
 		"without FLEET":     {"FLEET_NAME a;\nFLEET_ON_PARTITION local;\n", []string{"main.conf:1: warning: FLEET_NAME: has no effect: FLEET is not set", "main.conf:2: warning: FLEET_ON_PARTITION: has no effect: FLEET is not set"}},
 		"CA and embedded":   {full + "FLEET_CA /ca.pem;\n", []string{"main.conf:6: warning: FLEET_CA: has no effect: it is for an outside cluster"}},
 		"peers and outside": {"FLEET tls://10.0.0.1:4222;\n" + peers, []string{"main.conf:2: warning: FLEET_PEERS: has no effect: it is for FLEET embedded"}},
+		"a group":           {full + "FLEET_GROUP edge;\n", nil},
+		"a group's name":    {full + "FLEET_GROUP edge.*;\n", []string{`main.conf:6: FLEET_GROUP: "edge.*" is no name of a member or group`}},
+		"a group alone":     {"FLEET_GROUP edge;\n", []string{"main.conf:1: warning: FLEET_GROUP: has no effect: FLEET is not set"}},
 		"another partition": {full + "FLEET_ON_PARTITION remote;\n", []string{`main.conf:6: FLEET_ON_PARTITION: "remote" is not one of refuse, local`}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -156,6 +156,7 @@ type Server struct {
 
 	// The fleet.
 	Fleet            Fleet  // FLEET, zero: this gateway is alone
+	FleetGroup       string // FLEET_GROUP, "": none
 	FleetName        string // "": the name of the host
 	FleetListen      netip.AddrPort
 	FleetPeers       []FleetPeer // with or without this member

@@ -186,6 +186,8 @@ var ServerKeywords = []Keyword{
 	{Name: "FLEET", Kind: FleetPlace, In: Ours,
 		Text: "Where the gateways of a fleet, which honour each message once among them, keep what they have claimed: embedded, in members of their own, or the NATS servers of an outside cluster, as nats://host:port or tls://host:port with commas between; unset, this gateway is alone. It takes the package fwknopd-fleet.", into: func(s *Server) any { return &s.Fleet }},
 	{Name: "FLEET_NAME", Kind: FleetName, In: Ours, Text: "Name of this member of the fleet; unset, that of the host up to the first dot.", into: func(s *Server) any { return &s.FleetName }},
+	{Name: "FLEET_GROUP", Kind: FleetName, In: Ours,
+		Text: "Name of the group of gateways that open together: what an SPA packet opens at one opens at each other of the group too, as far as its own access file allows that, up to the same end. Unset, this gateway neither announces nor hears what is opened.", into: func(s *Server) any { return &s.FleetGroup }},
 	{Name: "FLEET_LISTEN", Kind: FleetAddress, In: Ours, Text: "With FLEET embedded, where the other members connect to: an address on the management network.", into: func(s *Server) any { return &s.FleetListen }},
 	{Name: "FLEET_PEERS", Kind: FleetPeers, In: Ours, Repeat: true,
 		Text: "With FLEET embedded, the members, each as name@address:port/pin with blanks between; this one may be among them, so that the line is the same on all. fwknopd fleet init prints it.", into: func(s *Server) any { return &s.FleetPeers }},

@@ -5,6 +5,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -22,6 +23,11 @@ type Options struct {
 	Log    func(text string)             // takes one line at a time; what the NATS server says is a few lines a minute
 	Quorum func(quorum bool, why string) // is told whenever claims begin to be decided, or cease to be, and why
 	Now    func() time.Time              // the clock of this gateway; nil: time.Now
+
+	// HeardOrder and HeardDone get what another gateway orders, or has done about an order of this
+	// one, as it has signed it. They do not block. nil: there are no grants here.
+	HeardOrder func(from string, text []byte)
+	HeardDone  func(by string, text []byte)
 }
 
 // A Node is a member of a fleet, until [Node.Close]. Its methods may be called by several
@@ -36,6 +42,11 @@ type Node struct {
 	alive  *alive
 	claims *claims
 
+	announcer announcer
+	hearing   hearing
+	orders    *orders
+	logLimit  *rate.Limiter
+
 	stop    context.CancelFunc
 	running sync.WaitGroup
 }
@@ -44,7 +55,7 @@ type Node struct {
 // until there is a quorum claims are unavailable. An error is one of the configuration or
 // of the host: credentials, pins, the directory, the address.
 func Open(cfg fleetlink.Config, o Options) (*Node, error) {
-	n := &Node{cfg: cfg, now: o.Now, log: o.Log}
+	n := &Node{cfg: cfg, now: o.Now, log: o.Log, announcer: newAnnouncer(), logLimit: rate.NewLimiter(rate.Every(15*time.Second), 5)}
 	if n.now == nil {
 		n.now = time.Now
 	}
@@ -53,6 +64,10 @@ func Open(cfg fleetlink.Config, o Options) (*Node, error) {
 	}
 	n.alive = newAlive(cfg, n.now)
 	n.claims = newClaims(o.Quorum)
+	var err error
+	if n.orders, err = newOrders(n, o); err != nil {
+		return nil, err
+	}
 	if err := n.connect(); err != nil {
 		n.Close()
 		return nil, err
@@ -61,6 +76,7 @@ func Open(cfg fleetlink.Config, o Options) (*Node, error) {
 	n.stop = cancel
 	n.running.Go(func() { n.beats(ctx) })
 	n.running.Go(func() { n.watch(ctx) })
+	n.running.Go(func() { n.announce(ctx) })
 	return n, nil
 }
 
@@ -106,7 +122,7 @@ func (n *Node) connect() (err error) {
 	if n.js, err = jetstream.New(n.nc); err != nil {
 		return err
 	}
-	return n.alive.listen(n.nc)
+	return errors.Join(n.alive.listen(n.nc), n.listenOrders())
 }
 
 // reportError returns what is called with errors that answer no call, such as a denied

@@ -12,7 +12,7 @@ func (n *Node) Status() fleetlink.Status {
 	n.examine(context.Background(), true)
 	use, why := n.claims.current()
 	s := fleetlink.Status{
-		V: 1, Name: n.cfg.Name, Fleet: "embedded", Asked: n.now(), Quorum: why == "", Why: why, Members: n.alive.members(),
+		V: 1, Name: n.cfg.Name, Group: n.cfg.Group, Fleet: "embedded", Asked: n.now(), Quorum: why == "", Why: why, Members: n.alive.members(),
 		Claims: fleetlink.Tally{
 			First: n.claims.tally[fleetlink.First].Load(), Taken: n.claims.tally[fleetlink.Taken].Load(),
 			Unavailable: n.claims.tally[fleetlink.Unavailable].Load(),

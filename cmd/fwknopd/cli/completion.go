@@ -58,7 +58,7 @@ func (p *completed) words(c Command) []string {
 	case Digests:
 		return []string{"export"}
 	case Fleet:
-		return []string{"events", "grants", "init", "status", "submit", "witness", "work"}
+		return []string{"events", "grants", "init", "revoke", "status", "submit", "witness", "work"}
 	case Completion:
 		return []string{"bash", "zsh", "fish"}
 	case Help:

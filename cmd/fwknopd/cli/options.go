@@ -132,7 +132,7 @@ type Options struct {
 	Add   bool   // --add
 	Peers string // --peers
 
-	// Fleet events and grants; Since too.
+	// Fleet events, grants and revoke; Since too.
 	Follow  bool   // --follow
 	Gateway string // --gateway
 

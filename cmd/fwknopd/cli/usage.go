@@ -49,7 +49,7 @@ Control what is open:
 
 Several gateways that honour a message once:
        fwknopd fleet init|status|witness         keys of the members, who is there, a third vote
-       fwknopd fleet events|grants               what happens and what is open at all of them
+       fwknopd fleet events|grants|revoke        what happens and is open at all of them; close it everywhere
 
 One archive that many machines read:
        fwknopd fleet submit --os FILE…           the report of --os, of files that many machines read
@@ -89,14 +89,17 @@ what each stanza allows, and what is dangerous in it.
        fwknopd fleet status  [--json] [-c FILE] [-O FILE]
        fwknopd fleet events  [--follow] [--since TIME] [--gateway NAME] [--json] [-c FILE] [-O FILE]
        fwknopd fleet grants  [--gateway NAME] [--json] [-c FILE] [-O FILE]
+       fwknopd fleet revoke  (IP|NET | NAME | --port PROTO/PORT | --all) [--gateway NAME] [--json] [-c FILE] [-O FILE]
        fwknopd fleet witness [-c FILE] [-O FILE]
 
 init makes a credentials file NAME.pem for each member of a fleet and prints the lines of
 fwknopd.conf for each; it overwrites nothing. status shows the members as this one knows them
 and whether there is a quorum; it ends with 0 if so, else with 1. events shows the
-event logs of all gateways, in the order in which the fleet has stored them, grants what is open at each. witness runs a member that votes
-and stores claims and makes none, the third one of two gateways; it reads the FLEET keywords of
-the file and stays in the foreground.
+event logs of all gateways, in the order in which the fleet has stored them, grants what is open
+at each. revoke closes grants at all gateways, or at one, and says what each has done; it ends
+with 1 if one has not done it or has not answered within 5 seconds. witness runs a member that
+votes and stores claims and makes none, the third one of two gateways; it reads the FLEET keywords
+of the file and stays in the foreground.
 `,
 	Digests: `usage: fwknopd digests export --format 2.6 [FILE] [--json] [-d FILE] [-c FILE] [-O FILE]
 
@@ -248,6 +251,8 @@ var examples = map[Command][]string{
 		"fwknopd fleet events --follow --gateway gw2",
 		"fwknopd fleet events --since 7d --json",
 		"fwknopd fleet grants",
+		"fwknopd fleet revoke 192.0.2.7",
+		"fwknopd fleet revoke alice-laptop --gateway gw2",
 		"fwknopd fleet witness -c /etc/fwknop/witness.conf",
 	},
 	FleetSubmit: {

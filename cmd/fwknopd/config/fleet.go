@@ -84,6 +84,9 @@ func describeFleet(s *conf.Server) string {
 			text = fmt.Sprintf("%s at %s alone", s.FleetName, s.FleetListen)
 		}
 	}
+	if s.FleetGroup != "" {
+		text += "; opens together with the group " + s.FleetGroup
+	}
 	if s.FleetOnPartition == conf.PartitionLocal {
 		return text + "; without a quorum each gateway decides by itself"
 	}

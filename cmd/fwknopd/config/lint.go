@@ -20,6 +20,7 @@ func Lint(s *conf.Server, v *conf.Values, a *conf.Access) conf.Problems {
 	d.lintServer()
 	d.guard(a)
 	d.fleet(a)
+	d.group(a)
 	for i := range a.Stanzas {
 		d.lintStanza(&a.Stanzas[i])
 	}
@@ -148,6 +149,29 @@ func (d *linter) fleet(a *conf.Access) {
 	}
 	if slices.ContainsFunc(s.Fleet.Servers, func(server string) bool { return strings.HasPrefix(server, "nats://") }) && !d.values.IsSet("FLEET_CA") {
 		d.warn("FLEET", "nats:// takes a connection without encryption too: tls:// never does")
+	}
+}
+
+// group warns of stanzas for which gateways of a group do not open together.
+func (d *linter) group(a *conf.Access) {
+	if d.server.Fleet.IsZero() || d.server.FleetGroup == "" {
+		return
+	}
+	for i := range a.Stanzas {
+		st := &a.Stanzas[i]
+		why := ""
+		switch {
+		case st.Mode != conf.ModeSPA || st.Shadow || !d.server.Feeds(st.Mode):
+		case st.GrantsPacket():
+			why = "by GRANT_ADDRESS it opens for an address of the packet, which no other gateway may choose"
+		case st.ExternalOpen != "" || st.CycleOpen != "":
+			why = "it runs commands, which only the gateway does that got the packet"
+		case st.AccessTimeout == 0:
+			why = "what it opens has no end (FW_ACCESS_TIMEOUT 0)"
+		}
+		if why != "" {
+			d.warn("FLEET_GROUP", "the stanza at %s:%d opens at one gateway alone: %s", st.Pos.File, st.Pos.Line, why)
+		}
 	}
 }
 

@@ -45,10 +45,12 @@ type Host struct {
 	// Uses returns the uses of stanzas, after a reset of that with the NAME reset, if that is
 	// not "".
 	Uses func(ctx context.Context, reset string) ([]report.Uses, error)
-	Feed *Feed // nil: events cannot be watched
+	// FleetRevoke revokes here and at the other gateways of the fleet; nil: there is none.
+	FleetRevoke func(ctx context.Context, s Selection, o FleetOrder) ([]report.FleetRevoked, error)
 	// FleetLink returns one end of a link to the fleet process, on which commands read what the fleet has
 	// stored; nil: there is none.
 	FleetLink func() (*os.File, error)
+	Feed      *Feed // nil: events cannot be watched
 	// Guard is GUARD_FORWARD, by which the connections of a grant are found.
 	Guard enforce.Guard
 	// Rejecter returns what rejects what connections that are cut still send, nil if nothing does;
@@ -210,9 +212,20 @@ func (s server) do(ctx context.Context, req request) (a answer, err error) {
 		a.Fleet = &status
 	case req.Do == "uses" && s.Uses != nil:
 		a.Uses, err = s.Uses(ctx, req.Reset)
+	case req.Do == "fleet-revoke":
+		return s.fleetRevoke(ctx, req)
 	default:
 		err = fmt.Errorf("request %q is not known to this daemon", req.Do)
 	}
+	return a, err
+}
+
+// fleetRevoke revokes here and at other gateways.
+func (s server) fleetRevoke(ctx context.Context, req request) (a answer, err error) {
+	if req.Fleet == nil || s.FleetRevoke == nil {
+		return a, errors.New("which gateways is not said")
+	}
+	a.Revoked, err = s.FleetRevoke(ctx, req.Select, *req.Fleet)
 	return a, err
 }
 

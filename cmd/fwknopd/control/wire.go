@@ -21,13 +21,15 @@ import (
 // is closed; to "events" it is followed by the objects of the event log, one a line; with that to
 // "fleet-link" comes a descriptor.
 type request struct {
-	Do     string    `json:"do"` // list, revoke, flush, state, add, reload, status, fleet, uses, events, fleet-link
+	Do     string    `json:"do"` // list, revoke, flush, state, add, reload, status, fleet, fleet-revoke, fleet-link, uses, events
 	Select Selection `json:"select"`
 	Add    *Addition `json:"add,omitempty"`
 	// Connections: of what is revoked, are counted or cut; "": are not looked at.
 	Connections string `json:"connections,omitempty"`
 	Reset       string `json:"reset,omitempty"` // of uses: the NAME of a stanza that is counted from zero
 	Last        int    `json:"last,omitempty"`  // how many of the last events are wanted
+	// Fleet: of fleet-revoke, which gateways and stanza.
+	Fleet *FleetOrder `json:"fleet,omitempty"`
 }
 
 type answer struct {
@@ -46,6 +48,8 @@ type answer struct {
 	Status *report.Status    `json:"status,omitempty"`
 	Uses   []report.Uses     `json:"uses,omitempty"`
 	Fleet  *fleetlink.Status `json:"fleet,omitempty"`
+	// Revoked is what each gateway of the fleet has done.
+	Revoked []report.FleetRevoked `json:"revoked,omitempty"`
 	// History is how many of the events that follow have happened before the request.
 	History int `json:"history,omitempty"`
 }

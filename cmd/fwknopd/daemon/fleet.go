@@ -10,6 +10,7 @@ import (
 	"reflect"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -45,6 +46,9 @@ type fleet struct {
 	budget  *privsep.Budget
 	changed chan struct{} // another configuration is wanted
 	stopped chan struct{} // the goroutine has ended; nil: none was started
+	started time.Time     // the daemon was
+	orders  *fleetOrders
+	mon     atomic.Pointer[monitor.Monitor] // that closes what is ordered; nil: none yet
 
 	mu       sync.Mutex
 	cfg      *fleetlink.Config // nil: none is wanted
@@ -64,7 +68,11 @@ type fleet struct {
 }
 
 func newFleet(d *daemon) *fleet {
-	return &fleet{d: d, program: fleetlink.FindProgram, budget: privsep.NewBudget(rate.Every(fleetEvery), fleetBurst), changed: make(chan struct{}, 1), why: whyStarting, begin: make(chan struct{}), changes: make(chan struct{}, 1)}
+	return &fleet{
+		d: d, program: fleetlink.FindProgram, budget: privsep.NewBudget(rate.Every(fleetEvery), fleetBurst), changed: make(chan struct{}, 1),
+		why: whyStarting, begin: make(chan struct{}), changes: make(chan struct{}, 1),
+		started: time.Now().Round(0).UTC(), orders: newFleetOrders(),
+	}
 }
 
 // Why claims are not decided.
@@ -169,7 +177,7 @@ func (f *fleet) status(s *conf.Server) *report.FleetStatus {
 	if f.cfg == nil || !f.cfg.Claims() {
 		return nil
 	}
-	status := &report.FleetStatus{Name: f.cfg.Name, PID: f.pid, Restarts: max(f.starts-1, 0), LastEnd: f.lastEnd, Quorum: f.quorum, Why: f.why,
+	status := &report.FleetStatus{Name: f.cfg.Name, Group: f.cfg.Group, PID: f.pid, Restarts: max(f.starts-1, 0), LastEnd: f.lastEnd, Quorum: f.quorum, Why: f.why,
 		Since: f.since.UTC().Truncate(time.Millisecond), Local: s.FleetOnPartition == conf.PartitionLocal}
 	if f.cfg.Events {
 		status.Events = new(report.FleetEvents(f.counts()))
@@ -216,7 +224,9 @@ func (f *fleet) once(ctx context.Context, cfg *fleetlink.Config) error {
 	go func() { died <- p.Wait() }()
 	f.begun(c, p.Pid)
 	defer f.gone()
-	if err = c.Configure(cfg); err != nil {
+	told := *cfg
+	told.Since = f.started
+	if err = c.Configure(&told); err != nil {
 		_ = p.Kill() // it may have ended
 	}
 	if cfg.Events {
@@ -281,6 +291,8 @@ func (f *fleet) listener() fleetlink.Listener {
 		Ready:   func() { f.logf(info, "the fleet process is ready") },
 		Failed:  func(why string) { f.logf(warning, "the fleet process fails: %s", why) },
 		Quorum:  f.setQuorum,
+		Order:   f.heardOrder,
+		Done:    f.heardDone,
 		Message: func(text string) { f.logf(info, "fleet: %s", text) },
 	}
 }

@@ -31,7 +31,7 @@ func fleetConfig(l *config.Loaded) (*fleetlink.Config, error) {
 	}
 	c := &fleetlink.Config{
 		Servers: s.Fleet.Servers, Name: s.FleetName, Credentials: secrets.Credentials, CA: secrets.CA,
-		Events: s.FleetEvents, Kafka: kafka, Sandbox: s.Sandbox,
+		Group: s.FleetGroup, Events: s.FleetEvents, Kafka: kafka, Sandbox: s.Sandbox,
 	}
 	if s.Aging {
 		c.MaxAge = s.MaxAge

@@ -53,6 +53,7 @@ func (d *daemon) open(ctx context.Context) error {
 	if d.mon, err = monitor.New(ctx, cfg); err != nil {
 		return err
 	}
+	d.fleet.mon.Store(d.mon)
 	d.warnUses()
 	return nil
 }

@@ -21,6 +21,7 @@ func (d *daemon) workerPolicy() monitor.Policy {
 	p.Files[privsep.FileUses] = d.openUses
 	if s.workerConfig.Fleet {
 		p.Files[privsep.FileFleet] = func() (*os.File, error) { return d.fleet.open(fleetlink.ForClaims) }
+		p.Files[privsep.FileGroup] = func() (*os.File, error) { return d.fleet.open(fleetlink.ForGroup) }
 	}
 	for _, f := range privsep.SourceSpecs(s.Loaded) {
 		if f.Mode == "KAFKA" {

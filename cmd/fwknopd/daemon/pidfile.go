@@ -45,8 +45,9 @@ func (d *daemon) serveControl() (stop func()) {
 		},
 		Line:   func(stanza string) (int, error) { return d.conf().Access.Line(stanza) },
 		Add:    d.openByHand,
-		Reload: d.reloadOnRequest, Status: d.status, Fleet: d.fleetStatus, Uses: d.usesOnRequest,
-		Feed: &d.events.feed, Guard: d.conf().Server.GuardForward, Rejecter: d.fw.Rejecter, FleetLink: d.fleetLink,
+		Reload: d.reloadOnRequest, Status: d.status, Uses: d.usesOnRequest,
+		Fleet: d.fleetStatus, FleetRevoke: d.fleet.revokeEverywhere, FleetLink: d.fleetLink,
+		Feed: &d.events.feed, Guard: d.conf().Server.GuardForward, Rejecter: d.fw.Rejecter,
 	})
 	if err != nil {
 		d.alertf(warning, "%v: grants can be closed by their end alone", err)

@@ -68,7 +68,11 @@ func judgeFleet(s *conf.Server, f *report.FleetStatus) finding {
 	case !f.Quorum:
 		return finding{"fleet", fix, f.Text(), "fwknopd fleet status"}
 	}
-	return finding{"fleet", ok, "member " + f.Name + ": " + f.Text(), ""}
+	text := "member " + f.Name + ": " + f.Text()
+	if f.Group != "" {
+		text += "; group " + f.Group
+	}
+	return finding{"fleet", ok, text, ""}
 }
 
 // judgeStatus judges what a daemon says about itself.

@@ -18,6 +18,11 @@ type Config struct {
 	Credentials []byte `json:"credentials,omitempty"`
 	CA          []byte `json:"ca,omitempty"` // outside cluster: certificates that may sign its own (PEM)
 
+	// Group is that of FLEET_GROUP; "": none. What was announced before Since, the start of the
+	// daemon, is not heard.
+	Group string    `json:"group,omitempty"`
+	Since time.Time `json:"since,omitzero"`
+
 	MaxAge time.Duration `json:"max_age,omitempty"` // how old a message may be that this gateway accepts; 0: any age
 	Events bool          `json:"events,omitempty"`  // this gateway publishes its events
 	Kafka  *Kafka        `json:"kafka,omitempty"`   // nil: no topics are read

@@ -17,8 +17,10 @@ import (
 // A Purpose is what a link that the monitor hands over is for.
 type Purpose uint8
 
-// ForClaims is a link on which the worker claims, see [Serve].
-const ForClaims Purpose = 1
+const (
+	ForClaims Purpose = 1 // the worker claims, see [Serve]
+	ForGroup  Purpose = 2 // the worker announces and hears, see [ServeGroup]
+)
 
 // A linkMessage comes with one end of a link.
 type linkMessage struct{ Purpose Purpose }
@@ -30,6 +32,12 @@ type noticeMessage struct{ Text string }
 type quorumMessage struct {
 	Quorum bool
 	Why    string
+}
+
+// A relayMessage has an order, or what was done about one, as it is published.
+type relayMessage struct {
+	Name string // of the gateway that published it; of the monitor's own: ""
+	Text string
 }
 
 // maxMembers is how many members a Status may have.
@@ -45,7 +53,7 @@ func (s *Status) Check() error {
 
 // printable replaces what could control a terminal in all texts.
 func (s *Status) printable() {
-	for _, text := range []*string{&s.Name, &s.Fleet, &s.Why} {
+	for _, text := range []*string{&s.Name, &s.Fleet, &s.Group, &s.Why} {
 		*text = conf.Printable(*text)
 	}
 	for i := range s.Members {
@@ -59,6 +67,9 @@ type Listener struct {
 	Failed  func(why string)
 	Quorum  func(quorum bool, why string)
 	Message func(text string)
+	// Order and Done get what another gateway has published under its name, unchecked.
+	Order func(from string, text []byte)
+	Done  func(by string, text []byte)
 }
 
 // A Control is the monitor's end of the link to a fleet process, which it does not trust.
@@ -113,6 +124,19 @@ func (c *Control) handle(kind byte, content []byte, l Listener) error {
 		l.Quorum(q.Quorum, cut(q.Why))
 	case kindStatus:
 		return c.tell(content)
+	case kindOrder, kindDone:
+		var m relayMessage
+		if err := codec.Decode(content, &m); err != nil {
+			return err
+		}
+		if !conf.IsFleetName(m.Name) {
+			return errKind
+		}
+		if kind == kindOrder {
+			l.Order(m.Name, []byte(m.Text))
+		} else {
+			l.Done(m.Name, []byte(m.Text))
+		}
 	default:
 		return errKind
 	}
@@ -215,6 +239,14 @@ func (c *Control) ask(answer chan<- Status) error {
 	}
 	c.asking = append(c.asking, answer)
 	return nil
+}
+
+// Order has an order published, Done what was done about one of another gateway.
+func (c *Control) Order(text []byte) error {
+	return c.link.Send(kindOrder, relayMessage{Text: string(text)})
+}
+func (c *Control) Done(text []byte) error {
+	return c.link.Send(kindDone, relayMessage{Text: string(text)})
 }
 
 // Close ends the link, upon which the process ends.

@@ -18,13 +18,13 @@ const MaxLines = 60 << 10
 const maxLineRecords = 256
 
 // ForLines is the purpose of a link on which the fleet process passes on log lines, see [NewLines].
-const ForLines Purpose = 2
+const ForLines Purpose = 3
 
 // Messages of such a link, beside kindMessage.
 const (
-	kindLines = 'l' // linesMessage, to the worker
-	kindAway  = 'w' // noticeMessage, to the worker: why no lines come
-	kindDone  = 'd' // doneMessage, of the worker
+	kindLines   = 'l' // linesMessage, to the worker
+	kindAway    = 'w' // noticeMessage, to the worker: why no lines come
+	kindDecided = 'd' // doneMessage, of the worker
 )
 
 // A linesMessage has records of one partition.
@@ -131,7 +131,7 @@ func (l *Lines) sendDone() {
 	for {
 		select {
 		case n := <-l.done:
-			if err := l.link.Send(kindDone, doneMessage{n}); err != nil {
+			if err := l.link.Send(kindDecided, doneMessage{n}); err != nil {
 				l.err.Store(&err)
 				_ = l.SetReadDeadline(time.Unix(1, 0)) // ends Receive
 				return
@@ -139,7 +139,7 @@ func (l *Lines) sendDone() {
 		case <-l.gone:
 			select {
 			case n := <-l.done:
-				_ = l.link.Send(kindDone, doneMessage{n}) // fails if the link has ended
+				_ = l.link.Send(kindDecided, doneMessage{n}) // fails if the link has ended
 			default:
 			}
 			return
@@ -201,7 +201,7 @@ func (s *LineSender) Note(text string) { _ = s.link.Send(kindMessage, noticeMess
 // Done waits until the worker says that the first n lines of the link are done with, and returns n.
 func (s *LineSender) Done() (n uint64, err error) {
 	kind, content, err := s.link.Receive()
-	if err == nil && kind != kindDone {
+	if err == nil && kind != kindDecided {
 		err = errKind
 	}
 	var m doneMessage

@@ -20,6 +20,9 @@ const (
 	kindClaim  = 'c' // claimMessage, of the worker
 	kindAnswer = 'a' // answerMessage, to the worker
 
+	kindAnnounce = 'n' // Announcement, of the worker
+	kindHeard    = 'h' // Heard, to the worker
+
 	kindConfig  = 'C' // Config in JSON, of the monitor: the first message
 	kindLink    = 'L' // linkMessage, of the monitor, with one end of a socket
 	kindAsk     = 'S' // of the monitor: the status is wanted
@@ -28,6 +31,8 @@ const (
 	kindFailed  = 'f' // noticeMessage, to the monitor: why the process is about to end
 	kindQuorum  = 'q' // quorumMessage, to the monitor
 	kindMessage = 't' // noticeMessage, to the monitor: to be logged
+	kindOrder   = 'o' // relayMessage with an [Order], of the monitor and to it
+	kindDone    = 'd' // relayMessage with a [Done], of the monitor and to it
 )
 
 // MaxMessage bounds a message, in bytes.

@@ -85,6 +85,9 @@ type Handler struct {
 	// Link takes over a link that another process uses; it does not block.
 	Link   func(p Purpose, conn *net.UnixConn)
 	Status func() Status
+	// Order and Done publish what the monitor orders or has done. They do not block.
+	Order func(text []byte)
+	Done  func(text []byte)
 }
 
 // Run serves the monitor until ctx ends, or the monitor ends or hangs up: the error is nil then.
@@ -122,6 +125,16 @@ func (m *Monitor) handle(kind byte, content []byte, f *os.File, h Handler) error
 			return err
 		}
 		h.Link(l.Purpose, conn)
+	case kindOrder, kindDone:
+		var r relayMessage
+		if err := codec.Decode(content, &r); err != nil {
+			return err
+		}
+		if kind == kindOrder {
+			h.Order([]byte(r.Text))
+		} else {
+			h.Done([]byte(r.Text))
+		}
 	case kindAsk:
 		text, err := json.Marshal(h.Status())
 		if err != nil {
@@ -145,6 +158,14 @@ func (m *Monitor) Failed(why string) { _ = m.link.Send(kindFailed, noticeMessage
 // Quorum says that claims can be decided from now on, or why they cannot.
 func (m *Monitor) Quorum(quorum bool, why string) {
 	_ = m.link.Send(kindQuorum, quorumMessage{quorum, cut(why)})
+}
+
+// Order passes on what another gateway orders, Done what it has done about an order.
+func (m *Monitor) Order(from string, text []byte) {
+	_ = m.link.Send(kindOrder, relayMessage{from, string(text)})
+}
+func (m *Monitor) Done(by string, text []byte) {
+	_ = m.link.Send(kindDone, relayMessage{by, string(text)})
 }
 
 // Message has a text logged.

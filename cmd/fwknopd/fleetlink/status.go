@@ -7,8 +7,9 @@ import "time"
 type Status struct {
 	V      int       `json:"v"` // 1
 	Name   string    `json:"name"`
-	Fleet  string    `json:"fleet"` // "embedded", or the URLs of the outside cluster
-	Asked  time.Time `json:"asked"` // by the clock of this member
+	Fleet  string    `json:"fleet"`           // "embedded", or the URLs of the outside cluster
+	Group  string    `json:"group,omitempty"` // of FLEET_GROUP
+	Asked  time.Time `json:"asked"`           // by the clock of this member
 	Quorum bool      `json:"quorum"`
 	Why    string    `json:"why,omitempty"` // why claims are unavailable; empty: they are not
 

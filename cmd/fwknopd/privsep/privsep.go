@@ -42,6 +42,7 @@ const (
 	FileJournal = "journal" // a pipe: the digests of the messages seen
 	FileUses    = "uses"    // [schedule.Counts], as they are formatted
 	FileFleet   = "fleet"   // one end of a new link to the fleet process, see package fleetlink
+	FileGroup   = "group"   // one end of a new link to the gateways of the group, see there
 )
 
 // Notices of the monitor to the worker.

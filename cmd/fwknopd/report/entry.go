@@ -41,6 +41,7 @@ type Entry struct {
 	Mode     string
 	Shadow   bool
 	Degraded bool           // granted without the fleet, see [policy.Decision]
+	From     string         // the gateway of the fleet that announced the message
 	Grant    *enforce.Grant // granted, expired, and what a shadow would grant
 	Command  string
 	Input    ingest.Position
@@ -51,7 +52,7 @@ func (e *Entry) Set(access *conf.Access, now time.Time, ev *parse.Event, d *poli
 	*e = Entry{
 		Time: now, Verdict: VerdictOf(d), Reason: d.Reason, Detail: &d.Detail,
 		Src: ev.Src, Dst: ev.Dst, Proto: ev.Proto,
-		Stanza: d.Stanza, User: d.User, Mode: d.Mode, Shadow: d.Shadow, Degraded: d.Degraded, Input: at,
+		Stanza: d.Stanza, User: d.User, Mode: d.Mode, Shadow: d.Shadow, Degraded: d.Degraded, From: d.Announced, Input: at,
 	}
 	e.Title, e.Name = access.TitleOf(d.Number, d.Stanza)
 	switch {

@@ -60,6 +60,7 @@ var eventFields = []eventField{
 	{"mode", text, "", ofDecisions, "What the packet was looked at as: spa or knock.", first, ""},
 	{"shadow", boolean, "", "stanzas with SHADOW Y", "True: nothing is opened.", first, ""},
 	{"degraded", boolean, "", "FLEET_ON_PARTITION local", "True: it was granted without a quorum of the fleet, so that another gateway may have honoured the message too.", first, ""},
+	{"announced_by", text, "", "FLEET_GROUP", "The gateway of the group that has honoured the message and announced it; the packet came there, and what is said of it is that gateway's word.", first, ""},
 	{"command", text, "", "decisions and events of commands", "The command that the client asked for.", first, "process.command_line"},
 
 	{"detail", object, "", "refusals, where there is more to say", "The numbers behind the reason.", first, ""},

@@ -40,6 +40,7 @@ func AppendJSON(b []byte, e *Entry) []byte {
 	if e.Degraded {
 		b = append(b, `,"degraded":true`...)
 	}
+	b = appendText(b, "announced_by", e.From)
 	if e.Grant != nil {
 		name := `,"grant":`
 		if e.Verdict == Shadow {

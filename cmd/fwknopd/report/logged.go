@@ -31,8 +31,9 @@ type Logged struct {
 	Stanza      int                   `json:"stanza"`
 	Name        string                `json:"stanza_name"`
 	User        string                `json:"user"`
-	Degraded    bool                  `json:"degraded"` // granted without the fleet
-	By          string                `json:"by"`       // who asked for a grant in place of a packet
+	Degraded    bool                  `json:"degraded"`     // granted without the fleet
+	Announced   string                `json:"announced_by"` // the gateway of the fleet that announced the message
+	By          string                `json:"by"`           // who asked for a grant in place of a packet
 	Error       string                `json:"error"`
 	BlockedBy   []string              `json:"blocked_by"`
 	Connections enforce.Connections   `json:"connections"` // of verdict cut
@@ -178,6 +179,9 @@ func (e *Logged) writeRest(b *strings.Builder) {
 	}
 	if e.Degraded {
 		b.WriteString(" degraded")
+	}
+	if e.Announced != "" {
+		b.WriteString(fromFleet + e.Announced)
 	}
 	if e.By != "" {
 		fmt.Fprintf(b, " by the %s", e.By)

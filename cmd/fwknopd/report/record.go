@@ -168,6 +168,8 @@ func checkDecision(d *policy.Decision) error {
 		return errors.New("unknown mode")
 	case d.Degraded && (d.Verdict != policy.Allow || d.Mode != policy.ModeSPA || d.Shadow):
 		return errors.New("degraded, but no grant to a message")
+	case d.Announced != "" && (!conf.IsFleetName(d.Announced) || d.Mode != policy.ModeSPA || d.Degraded || d.Command != nil):
+		return errors.New("no decision on an announced message")
 	case len(d.Others) > 0:
 		return errors.New("decisions within a decision")
 	case !isLine(d.Stanza) || !isLine(d.Number):
@@ -259,6 +261,7 @@ var decisionReasons = reasonSet(
 	policy.KnockLimit, policy.KnockDecryptFailed, policy.KnockChecksum, policy.KnockUser, policy.KnockOS,
 	policy.KnockSource, policy.KnockPort, policy.KnockReplay, policy.KnockStore, policy.KnockForgedLine,
 	policy.KnockWindow, policy.KnockUses, policy.KnockFleet,
+	policy.FleetHolder, policy.FleetEnded, policy.FleetAddress, policy.FleetCommand,
 	policy.NoStanza,
 )
 

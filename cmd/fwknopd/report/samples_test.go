@@ -66,7 +66,7 @@ func sampleEntries(at time.Time) (list []*Entry) {
 		case Command:
 			e.Command = "uptime"
 		case Granted, Expired:
-			e.Grant, e.Degraded = fullGrant(at), d.verdict == Granted
+			e.Grant, e.Degraded, e.From = fullGrant(at), d.verdict == Granted, "gw2"
 		case Shadow:
 			e.Grant, e.Shadow = fullGrant(at), true
 		case Ignored:

@@ -60,8 +60,9 @@ type FirewallStatus struct {
 
 // A FleetStatus is how this gateway's part in a fleet does. Quorum and Why are the word of the fleet process.
 type FleetStatus struct {
-	Name     string    `json:"name"`          // of this member
-	PID      int       `json:"pid,omitempty"` // of the fleet process; 0: none runs
+	Name     string    `json:"name"`            // of this member
+	Group    string    `json:"group,omitempty"` // "": none
+	PID      int       `json:"pid,omitempty"`   // of the fleet process; 0: none runs
 	Restarts int       `json:"restarts"`
 	LastEnd  string    `json:"last_end,omitempty"` // why one ended last
 	Quorum   bool      `json:"quorum"`
@@ -165,6 +166,9 @@ func (s *Status) addFleet(t *table) {
 		return
 	}
 	t.addf("fleet", "member %s: %s", f.Name, f.Text())
+	if f.Group != "" {
+		t.addf("fleet group", "%s", f.Group)
+	}
 	if f.PID == 0 {
 		t.addf("fleet process", "none runs, %d restarts", f.Restarts)
 	} else {

@@ -34,6 +34,9 @@ func appendPlace(b []byte, e *Entry) []byte {
 	return append(b, ' ')
 }
 
+// fromFleet stands before the gateway that has announced a message.
+const fromFleet = " from the fleet: announced by "
+
 // AppendText appends e without time, input and newline, for logs that have their own.
 func AppendText(b []byte, e *Entry) []byte { return appendRest(append(b, e.Verdict...), e) }
 
@@ -54,6 +57,9 @@ func appendRest(b []byte, e *Entry) []byte {
 	}
 	if e.Degraded {
 		b = append(b, " degraded"...)
+	}
+	if e.From != "" {
+		b = appendPacketText(append(b, fromFleet...), e.From)
 	}
 	return appendOutcome(b, e)
 }

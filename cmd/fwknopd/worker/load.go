@@ -64,6 +64,7 @@ func (w *worker) load(ctx context.Context) error {
 	}
 	w.conf, w.loaded, w.engine, w.src = c, l, e, src
 	w.store, w.storePath = store, engine.DigestFile(l.Server)
+	w.setGroup()
 	w.waits.setSpecs(src.specs)
 	w.sendWaits(ctx)
 	if w.outgrown(src.specs) {

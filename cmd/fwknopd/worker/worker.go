@@ -24,6 +24,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"fwknopd/cmd/fwknopd/config"
+	"fwknopd/cmd/fwknopd/fleetlink"
 	"fwknopd/cmd/fwknopd/privsep"
 	"fwknopd/cmd/fwknopd/report"
 	"fwknopd/cmd/fwknopd/sandbox"
@@ -106,6 +107,7 @@ type worker struct {
 	commit    *monitor.Commit // the last one
 	src       *sources
 	claims    *claims // of a fleet
+	group     *group  // nil: none
 	refusals  *refusalLog
 	problems  *privsep.Budget
 	unlogged  map[policy.Reason]int // decisions without a record, since the start; nil: none
@@ -128,6 +130,8 @@ type worker struct {
 type pending struct {
 	decision policy.Decision
 	packet   packet
+	announce *fleetlink.Announcement // to the group, when it is open; nil: nothing
+	claimed  time.Time               // of a message that another gateway has announced
 }
 
 // errNoInput ends a worker whose input ended unexpectedly.
@@ -154,6 +158,8 @@ func (w *worker) serve(ctx context.Context) error {
 			w.sendCounters()
 		case notice(privsep.NoticeUses):
 			w.takeUses(ctx)
+		case noticeAnnounced:
+			w.decideAnnounced(ctx)
 		case notice(privsep.NoticeReload):
 			w.flush(ctx)
 			if err := w.load(ctx); err != nil {
@@ -171,6 +177,9 @@ func (w *worker) serve(ctx context.Context) error {
 // A notice is what the monitor sent to end worker.run.
 type notice string
 
+// noticeAnnounced is one of our own: other gateways have announced messages.
+const noticeAnnounced notice = "announced"
+
 // Error implements error.
 func (n notice) Error() string { return fmt.Sprintf("notice %q of the monitor", string(n)) }
 
@@ -179,7 +188,7 @@ func (w *worker) run(ctx context.Context) error {
 	reading, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var noticed atomic.Bool
-	go w.awaitNotice(reading, cancel, &noticed)
+	go w.awaitNotice(reading, cancel, &noticed, w.group)
 	var ev parse.Event
 	for {
 		err := w.src.Next(reading, &ev)
@@ -202,13 +211,18 @@ func (w *worker) run(ctx context.Context) error {
 }
 
 // awaitNotice cancels reading when a notice arrives, and then sets noticed.
-func (w *worker) awaitNotice(reading context.Context, cancel context.CancelCauseFunc, noticed *atomic.Bool) {
+func (w *worker) awaitNotice(reading context.Context, cancel context.CancelCauseFunc, noticed *atomic.Bool, g *group) {
 	select {
 	case text, ok := <-w.client.Notices():
 		if ok {
 			cancel(notice(text))
 			noticed.Store(true)
 		}
+	case <-g.awake():
+		if cancel(noticeAnnounced); context.Cause(reading) != error(noticeAnnounced) {
+			g.signal() // for the next time
+		}
+		noticed.Store(true)
 	case <-reading.Done():
 	}
 }
@@ -257,21 +271,27 @@ func (w *worker) step(ev *parse.Event) {
 	if w.remaining > 0 && w.engine.Examined() != examined {
 		w.remaining--
 	}
+	w.pend(now, ev, d)
+}
+
+// pend has a decision executed and logged with the next flush. It returns nil if there is nothing to do.
+func (w *worker) pend(now time.Time, ev *parse.Event, d policy.Decision) *pending {
 	if d.Verdict == policy.Ignore {
-		return
+		return nil
 	}
 	if refuses(&d) && !w.refusals.take(now, &d, w.engine.Refused()+len(d.Others)) {
 		w.countUnlogged(&d)
 		for i := range d.Others {
 			w.countUnlogged(&d.Others[i])
 		}
-		return
+		return nil
 	}
-	p := pending{decision: d, packet: packet{Packet: report.NewPacket(now, ev)}}
+	p := pending{decision: d, packet: packet{Packet: report.NewPacket(now, ev)}, announce: w.announcement(now, ev, &d)}
 	if d.Mode == policy.ModeSPA {
 		w.addMessage(&p)
 	}
 	w.batch = append(w.batch, p)
+	return &w.batch[len(w.batch)-1]
 }
 
 // refuses reports whether no stanza grants, shadow stanzas included: any packet may have
@@ -300,13 +320,10 @@ func (w *worker) addMessage(p *pending) {
 // executes and logs the decisions. Grants are submitted together with the digests, for
 // which the monitor waits; all else is done when they are durable.
 func (w *worker) flush(ctx context.Context) {
-	submit := w.client.Submit
-	if w.store.Send() {
-		submit = func(g enforce.Grant, done func(error)) { w.client.SubmitAfter(w.commit, g, done) }
-	}
+	recorded := w.store.Send()
 	commit := w.commits.begin(w.src)
 	for i := range w.batch {
-		w.submit(&w.batch[i].decision, commit, submit)
+		w.submit(&w.batch[i].decision, commit, w.submitter(&w.batch[i], recorded))
 	}
 	err := w.engine.Sync()
 	for i := range w.batch {
@@ -330,8 +347,35 @@ func (w *worker) flush(ctx context.Context) {
 	w.sendPositions()
 }
 
+// submitter returns how the grants of a decision are requested: when its digest is on disk, if it has
+// one. What is open then is announced.
+func (w *worker) submitter(p *pending, recorded bool) func(enforce.Grant, func(error)) {
+	submit, claimed := w.client.Submit, p.claimed
+	switch {
+	case !claimed.IsZero() && !recorded:
+		return func(_ enforce.Grant, done func(error)) { done(monitor.ErrRefused) }
+	case recorded:
+		submit = func(g enforce.Grant, done func(error)) { w.client.SubmitAnnounced(w.commit, g, claimed, done) }
+	}
+	if p.announce == nil {
+		return submit
+	}
+	group := w.group
+	return func(g enforce.Grant, done func(error)) {
+		a := p.announce // that of the message is the first
+		p.announce = nil
+		submit(g, func(err error) {
+			if err == nil && a != nil && group != nil {
+				group.announce(*a)
+			}
+			done(err)
+		})
+	}
+}
+
 func (w *worker) close() {
 	w.refusals.close()
+	defer w.group.close()
 	defer w.claims.close()
 	w.sendPositions()
 	w.sendCounters()

@@ -1,0 +1,135 @@
+package node
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"fwknopd/cmd/fwknopd/codec"
+	"fwknopd/cmd/fwknopd/fleetlink"
+)
+
+// Announcements are in a stream, from which a gateway that was cut off hears what it missed. One
+// gateway's push out no other's.
+const (
+	announceStream   = "fwknop_announced"
+	announceSubjects = "fwknop.announced." // and the group, a dot, and the gateway
+	announceAge      = time.Hour           // no claim of a usual fleet is stored longer
+	maxAnnounced     = 1024                // of one gateway
+	maxAnnouncement  = fleetlink.MaxPayload + 512
+	announceBytes    = 64 << 20
+	maxUnpublished   = 256 // wait for a leader
+)
+
+func announceConfig(replicas int) jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name: announceStream, Subjects: []string{announceSubjects + "*.*"}, Description: "messages that gateways of groups of fwknopd have honoured",
+		Storage: jetstream.FileStorage, Replicas: replicas, MaxMsgsPerSubject: maxAnnounced, MaxBytes: announceBytes, MaxMsgSize: maxAnnouncement,
+		MaxAge: announceAge, Duplicates: 2 * time.Minute, Discard: jetstream.DiscardOld, DenyDelete: true,
+	}
+}
+
+// announcer publishes what this gateway has honoured, in order.
+type announcer struct{ queue chan fleetlink.Announcement }
+
+func newAnnouncer() announcer {
+	return announcer{make(chan fleetlink.Announcement, maxUnpublished)}
+}
+
+// Announce implements [fleetlink.Announcer]. While there is no leader announcements wait, each until
+// its grant ends.
+func (n *Node) Announce(a fleetlink.Announcement) {
+	if n.cfg.Group == "" {
+		return
+	}
+	select {
+	case n.announcer.queue <- a:
+	default:
+		n.logSome("an announcement is dropped: %d wait for a leader of the fleet", maxUnpublished)
+	}
+}
+
+// announce publishes announcements until ctx ends.
+func (n *Node) announce(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case a := <-n.announcer.queue:
+			n.publish(ctx, &a)
+		}
+	}
+}
+
+// publish publishes one announcement, and again until it is stored or its grant ends.
+func (n *Node) publish(ctx context.Context, a *fleetlink.Announcement) {
+	text, err := codec.Encode(nil, *a)
+	if err != nil {
+		n.logSome("an announcement is dropped: %v", err)
+		return
+	}
+	subject, id := announceSubjects+n.cfg.Group+"."+n.cfg.Name, base64.RawURLEncoding.EncodeToString(a.Digest[:])
+	for n.now().Before(a.End) {
+		try, cancel := context.WithTimeout(ctx, answerTime)
+		_, err := n.js.Publish(try, subject, text, jetstream.WithMsgID(id), jetstream.WithRetryAttempts(0))
+		if err != nil && ctx.Err() == nil {
+			_, _ = n.announcements(try) // which may have to be made; the next attempt tells
+		}
+		cancel()
+		if err == nil || !pause(ctx, retryEvery) {
+			return
+		}
+	}
+	n.logSome("an announcement is dropped: its grant ended before the fleet had a leader")
+}
+
+// announcements returns the stream of announcements, and makes it where there is none.
+func (n *Node) announcements(ctx context.Context) (jetstream.Stream, error) {
+	return findOrMake(ctx, n.js, announceConfig(n.replicas()))
+}
+
+// pause waits, and reports whether ctx goes on.
+func pause(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(d):
+		return true
+	}
+}
+
+// announcedBy returns the gateway that may publish on a subject of the group; "" for none of the others.
+func (n *Node) announcedBy(subject string) string {
+	name, ok := strings.CutPrefix(subject, announceSubjects+n.cfg.Group+".")
+	if !ok || !n.isOther(name) {
+		return ""
+	}
+	return name
+}
+
+// isOther reports whether a name can be that of another member.
+func (n *Node) isOther(name string) bool {
+	if !validName(name) || name == n.cfg.Name {
+		return false
+	}
+	if len(n.cfg.Servers) > 0 {
+		return true
+	}
+	for _, m := range members(n.cfg) {
+		if m.Name == name {
+			return true
+		}
+	}
+	return false
+}
+
+// logSome logs a few lines a minute.
+func (n *Node) logSome(format string, args ...any) {
+	if n.logLimit.Allow() {
+		n.log(fmt.Sprintf(format, args...))
+	}
+}
