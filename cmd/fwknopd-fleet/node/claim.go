@@ -144,8 +144,8 @@ func (n *Node) sameClock(stored, asked time.Time) error {
 	return nil
 }
 
-// holder says who has the message. A record that cannot be read, or is not there yet, is
-// somebody's all the same.
+// holder says who has the message. A record that cannot be read, or is not there yet, was
+// claimed all the same.
 func (u usable) holder(ctx context.Context, key string) fleetlink.Answer {
 	a := fleetlink.Answer{Verdict: fleetlink.Taken}
 	record, err := u.bucket.GetLastMsgForSubject(ctx, key)
