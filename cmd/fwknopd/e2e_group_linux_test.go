@@ -20,7 +20,7 @@ const announced = "from the fleet: announced by a"
 // returns its file.
 func (s *site) prepare(i int, more ...string) string {
 	packet := filepath.Join(s.dir, fmt.Sprint("prepared-", i))
-	s.knock(append(ask(), append(more, "--test", "-B", packet, "--time-offset-plus", "25s")...)...)
+	s.knock(append(ask(), append(more, "--test", "-B", packet, "--time-offset-plus", "29s")...)...)
 	return packet
 }
 
@@ -47,7 +47,7 @@ func (s *site) fleetRevoke(args ...string) (string, int) {
 // A revocation closes everywhere, and says who did not hear it.
 func TestE2EFleetGroup(t *testing.T) {
 	t.Parallel()
-	access := strings.Replace(stanza("NAME visitor\nPERMIT_CLIENT_TIMEOUT Y"), "FW_ACCESS_TIMEOUT 60", "FW_ACCESS_TIMEOUT 8", 1)
+	access := strings.Replace(stanza("NAME visitor\nPERMIT_CLIENT_TIMEOUT Y"), "FW_ACCESS_TIMEOUT 60", "FW_ACCESS_TIMEOUT 5", 1)
 	f := newFleet(t, access, "edge", "edge")
 	a, b, c := f.sites[0], f.sites[1], f.sites[2]
 	n := 0

@@ -21,8 +21,11 @@ func gatewayMay(name string) *server.Permissions {
 		Publish: &server.SubjectPermission{Allow: []string{
 			"$JS.API.STREAM.INFO.KV_fwknop_claims", "$JS.API.STREAM.CREATE.KV_fwknop_claims", "$JS.API.STREAM.MSG.GET.KV_fwknop_claims",
 			"$KV.fwknop_claims.*", "$KV.fwknop_claims.probe." + name, "fwknop.alive." + name,
+			"$JS.API.STREAM.INFO.fwknop_announced", "$JS.API.STREAM.CREATE.fwknop_announced", "$JS.API.CONSUMER.CREATE.fwknop_announced.>",
+			"$JS.API.CONSUMER.INFO.fwknop_announced.>", "$JS.API.CONSUMER.DELETE.fwknop_announced.>", "$JS.API.CONSUMER.MSG.NEXT.fwknop_announced.>",
+			"fwknop.announced.edge." + name, "fwknop.revoke." + name, "fwknop.revoked." + name,
 		}},
-		Subscribe: &server.SubjectPermission{Allow: []string{"_INBOX_fwknop_" + name + ".>", "fwknop.alive.*"}},
+		Subscribe: &server.SubjectPermission{Allow: []string{"_INBOX_fwknop_" + name + ".>", "fwknop.alive.*", "fwknop.revoke.*", "fwknop.revoked.*"}},
 	}
 }
 
@@ -104,4 +107,52 @@ func TestWrongSettings(t *testing.T) {
 			t.Errorf("%s: %v", want, err)
 		}
 	}
+}
+
+// TestOutsideGroup: with the permissions of FLEET.md gateways of a group hear each other in an outside
+// server, and none can announce or order as another.
+func TestOutsideGroup(t *testing.T) {
+	t.Parallel()
+	address := outsideServer(t, "gw1", "gw2")
+	list := []fleetlink.Config{outsideConfig("gw1", address), outsideConfig("gw2", address)}
+	for i := range list {
+		list[i].Group, list[i].Since = "edge", time.Now().Add(-time.Second)
+	}
+	ordered := make(chan string, 10)
+	nodes := []*Node{open(t, list[0], Options{}), open(t, list[1], Options{HeardOrder: func(from string, _ []byte) { ordered <- from }})}
+	ready(t, nodes[0])
+	ready(t, nodes[1])
+	patient(t, nodes[0])
+	heard := hear(t, nodes[1])
+	claimed(t, nodes[0], "a", time.Minute)
+	if h := next(t, heard); h.By != "gw1" || h.Holder != "gw1" {
+		t.Errorf("%+v", h)
+	}
+	order, err := nodes[0].orders.signer.Order(fleetlink.Order{From: "gw1", Serial: 1, At: time.Now()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	nodes[0].Order(order)
+	select {
+	case from := <-ordered:
+		if from != "gw1" {
+			t.Error(from)
+		}
+	case <-time.After(wait.Timeout):
+		t.Error("no order is heard")
+	}
+	var denied atomic.Int32
+	nc, err := nats.Connect("nats://gw1:gw1@"+address, nats.CustomInboxPrefix(inboxPrefix+"gw1"),
+		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) { denied.Add(1) }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	for _, subject := range []string{"fwknop.announced.edge.gw2", "fwknop.announced.other.gw1", "fwknop.revoke.gw2", "fwknop.revoked.gw2",
+		"$JS.API.STREAM.PURGE." + announceStream, "$JS.API.STREAM.UPDATE." + announceStream} {
+		if err := nc.Publish(subject, []byte("{}")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wait.For(t, "all to be denied", func() bool { return denied.Load() == 6 })
 }

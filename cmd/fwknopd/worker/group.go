@@ -12,6 +12,7 @@ import (
 	"fwknopd/enforce/monitor"
 	"fwknopd/parse"
 	"fwknopd/policy"
+	"fwknopd/policy/spa"
 )
 
 // Announcements of all other gateways that are decided: so many at once, then this rate. The fleet
@@ -197,13 +198,9 @@ func (w *worker) stepAnnounced(h *fleetlink.Heard) {
 
 // announcement returns what the others are told of a message that this gateway has honoured with a claim;
 // nil if nothing: one without an end would have none there.
-func (w *worker) announcement(now time.Time, ev *parse.Event, d *policy.Decision) *fleetlink.Announcement {
+func (w *worker) announcement(now time.Time, ev *parse.Event, d *policy.Decision, m *spa.Message) *fleetlink.Announcement {
 	if w.group == nil || d.Verdict != policy.Allow || d.Mode != policy.ModeSPA || d.Announced != "" || d.Shadow || d.Degraded ||
-		d.Command != nil || d.Grant.Expires.IsZero() || len(ev.Payload) > fleetlink.MaxPayload {
-		return nil
-	}
-	m := w.engine.Message()
-	if m == nil {
+		d.Command != nil || d.Grant.Expires.IsZero() || len(ev.Payload) > fleetlink.MaxPayload || m == nil {
 		return nil
 	}
 	return &fleetlink.Announcement{Payload: string(ev.Payload), Src: ev.Src, Dst: ev.Dst, Proto: uint8(ev.Proto),

@@ -286,7 +286,7 @@ func (w *worker) pend(now time.Time, ev *parse.Event, d policy.Decision) *pendin
 		}
 		return nil
 	}
-	p := pending{decision: d, packet: packet{Packet: report.NewPacket(now, ev)}, announce: w.announcement(now, ev, &d)}
+	p := pending{decision: d, packet: packet{Packet: report.NewPacket(now, ev)}, announce: w.announcement(now, ev, &d, w.engine.Message())}
 	if d.Mode == policy.ModeSPA {
 		w.addMessage(&p)
 	}
