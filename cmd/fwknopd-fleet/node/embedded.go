@@ -75,10 +75,24 @@ func serverOptions(cfg fleetlink.Config) (*server.Options, error) {
 		TLSConfig: config, TLSTimeout: 2, NoAdvertise: true, PoolSize: -1,
 		Compression: server.CompressionOpts{Mode: server.CompressionOff}, PingInterval: time.Second, MaxPingsOut: 2,
 	}
-	for _, m := range all {
-		o.Routes = append(o.Routes, &url.URL{Scheme: "nats", Host: m.Address.String()})
-	}
+	o.Routes = routes(cfg, all)
 	return o, nil
+}
+
+// routes returns where the server connects to. Of two members the one whose name comes first connects:
+// if both do at once, each server drops the connection that the other one keeps, and as they try again at
+// the same time that repeats itself where a handshake takes longer than the 0.1 s by which they differ.
+// In place of the others there is this member itself, which ends at once: the server takes their number
+// for that of the members.
+func routes(cfg fleetlink.Config, all []fleetlink.Peer) (list []*url.URL) {
+	for _, m := range all {
+		to := cfg.Listen
+		if cfg.Name < m.Name {
+			to = m.Address
+		}
+		list = append(list, &url.URL{Scheme: "nats", Host: to.String()})
+	}
+	return list
 }
 
 // noPort is no port of TCP.
