@@ -215,6 +215,10 @@ func TestPartition(t *testing.T) {
 	open(t, list[1])
 	last := open(t, list[2])
 	all[0].published(t, 50)
+	wait.For(t, "the last one to read", func() bool {
+		_, err := last.all(t, hour)
+		return err == nil
+	})
 	got := last.events(t, hour)
 	for i := range got {
 		if got[i] != fmt.Sprintf(`gw1 %d {"n":%[1]d}`, i+1) {

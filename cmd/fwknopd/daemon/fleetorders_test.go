@@ -157,7 +157,11 @@ func TestOrdersOfOthers(t *testing.T) {
 		<-l.done
 	}
 	l.order("gw2", func(*fleetlink.Order) {})
-	if d := l.answer(t); d.From != "gw2" || l.mon.Load().Len() != 0 {
+	d := l.answer(t)
+	for d.From == "gw3" { // the last of the flood
+		d = l.answer(t)
+	}
+	if d.From != "gw2" || l.mon.Load().Len() != 0 {
 		t.Errorf("after a flood of another: %+v, %d open", d, l.mon.Load().Len())
 	}
 }

@@ -3,13 +3,12 @@ package worker
 import (
 	"context"
 	"errors"
+	"net"
 	"net/netip"
 	"os"
 	"strings"
 	"testing"
 	"time"
-
-	"golang.org/x/time/rate"
 
 	"fwknopd/cmd/fwknopd/fleetlink"
 	"fwknopd/cmd/fwknopd/privsep"
@@ -126,12 +125,12 @@ func (g *groupEnd) Hear(ctx context.Context, f func(fleetlink.Heard) error) erro
 // link when the fleet process was started again.
 func TestGroupLink(t *testing.T) {
 	end := &groupEnd{make(chan fleetlink.Heard), make(chan fleetlink.Announcement, 10)}
-	var conns []interface{ Close() error }
+	conns := make(chan *net.UnixConn, 10)
 	m, err := monitor.New(t.Context(), monitor.Config{Firewall: new(enforce.Recorder), Policy: monitor.Policy{
 		Files: map[string]func() (*os.File, error){privsep.FileGroup: func() (*os.File, error) {
 			conn, theirs, err := fleetlink.Pair()
 			if err == nil {
-				conns = append(conns, conn)
+				conns <- conn
 				go fleetlink.ServeGroup(context.Background(), conn, end)
 			}
 			return theirs, err
@@ -173,9 +172,10 @@ func TestGroupLink(t *testing.T) {
 		case <-time.After(wait.Timeout):
 			t.Fatal("not announced")
 		}
-		conns[len(conns)-1].Close()
+		(<-conns).Close()
 	}
-	g.limit = rate.NewLimiter(0, 0)
+	g.limit.SetLimit(0)
+	g.limit.SetBurst(0)
 	end.heard <- fleetlink.Heard{Announcement: a, By: "gw2"}
 	<-g.awake()
 	if _, ok := g.next(); ok {
