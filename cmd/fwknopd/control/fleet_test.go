@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 
 	"fwknopd/cmd/fwknopd/cli"
@@ -14,14 +15,14 @@ import (
 // A command gets one end of a link, of which the daemon keeps nothing, or why there is none.
 func TestFleetLink(t *testing.T) {
 	p, h := newPlace(t, false), testHost
-	var other *fleetlink.Link
-	why := errors.New("this gateway belongs to no fleet")
+	links, why := make(chan *fleetlink.Link, 1), errors.New("this gateway belongs to no fleet")
+	var there atomic.Bool
 	h.FleetLink = func() (*os.File, error) {
-		if why != nil {
+		if !there.Load() {
 			return nil, why
 		}
 		conn, file, err := fleetlink.Pair()
-		other = fleetlink.NewLink(conn)
+		links <- fleetlink.NewLink(conn)
 		return file, err
 	}
 	stop, err := Serve(filepath.Join(p.dir, "fwknopd.sock"), new(enforce.Recorder), h)
@@ -33,12 +34,13 @@ func TestFleetLink(t *testing.T) {
 	if _, err := l.FleetLink(); err == nil || err.Error() != why.Error() {
 		t.Errorf("without a fleet: %v", err)
 	}
-	why = nil
+	there.Store(true)
 	conn, err := l.FleetLink()
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close()
+	other := <-links
 	if err := other.Send('x', nil); err != nil {
 		t.Fatal(err)
 	}
