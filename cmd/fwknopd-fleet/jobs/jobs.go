@@ -19,6 +19,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"fwknopd/cmd/fwknopd-fleet/node"
 	"fwknopd/ingest"
 )
 
@@ -91,9 +92,9 @@ func jobID(s *spec, files []source) (string, error) {
 
 // makeQueue makes the work queue and its consumer where they are missing.
 func makeQueue(ctx context.Context, js jetstream.JetStream, replicas int) (jetstream.Stream, error) {
-	stream, err := js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
+	stream, err := node.FindOrMake(ctx, js, jetstream.StreamConfig{
 		Name: segmentStream, Subjects: []string{segmentSubject + "*"}, Description: "segments of archives for fwknopd fleet work",
-		Retention: jetstream.WorkQueuePolicy, Replicas: replicas,
+		Retention: jetstream.WorkQueuePolicy, Replicas: replicas, MaxMsgsPerSubject: -1,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("work queue: %w", err)

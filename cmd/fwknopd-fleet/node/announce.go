@@ -89,7 +89,7 @@ func (n *Node) publish(ctx context.Context, a *fleetlink.Announcement) {
 
 // announcements returns the stream of announcements, and makes it where there is none.
 func (n *Node) announcements(ctx context.Context) (jetstream.Stream, error) {
-	return findOrMake(ctx, n.js, announceConfig(n.replicas()))
+	return FindOrMake(ctx, n.js, announceConfig(n.replicas()))
 }
 
 // pause waits, and reports whether ctx goes on.

@@ -48,9 +48,9 @@ func bucketConfig(replicas int, bound time.Duration) jetstream.StreamConfig {
 // later: as long as the clocks and the age limits of two members let both accept it.
 func lifetime(bound time.Duration) time.Duration { return 2*bound + skew }
 
-// findOrMake returns a stream with the settings of want, and makes it if there is none. One
+// FindOrMake returns a stream with the settings of want, and makes it if there is none. One
 // with fewer replicas gets more; with other settings that matter it is an error.
-func findOrMake(ctx context.Context, js jetstream.JetStream, want jetstream.StreamConfig) (jetstream.Stream, error) {
+func FindOrMake(ctx context.Context, js jetstream.JetStream, want jetstream.StreamConfig) (jetstream.Stream, error) {
 	s, err := js.Stream(ctx, want.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		s, err = js.CreateStream(ctx, want)
@@ -157,7 +157,7 @@ func (n *Node) findTerms(ctx context.Context) (jetstream.Stream, *terms, error) 
 // findBucket returns the bucket; a gateway makes it where there is none.
 func (n *Node) findBucket(ctx context.Context) (jetstream.Stream, error) {
 	if !n.cfg.Witness {
-		return findOrMake(ctx, n.js, bucketConfig(n.replicas(), n.cfg.MaxAge))
+		return FindOrMake(ctx, n.js, bucketConfig(n.replicas(), n.cfg.MaxAge))
 	}
 	s, err := n.js.Stream(ctx, streamName)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {

@@ -12,7 +12,7 @@ import (
 // replicas, of which there are as many as of claims. It is made where there is none.
 func (n *Node) Stream(ctx context.Context, want jetstream.StreamConfig) (jetstream.Stream, error) {
 	want.Replicas = n.replicas()
-	return findOrMake(ctx, n.js, want)
+	return FindOrMake(ctx, n.js, want)
 }
 
 // NoQuorum is the [Reason] of what is not answered.

@@ -16,7 +16,6 @@ import (
 
 	"fwknopd/cmd/fwknopd/cli"
 	"fwknopd/cmd/fwknopd/control"
-
 	"fwknopd/cmd/fwknopd/fleetlink"
 	"fwknopd/cmd/fwknopd/report"
 	"fwknopd/enforce/monitor"

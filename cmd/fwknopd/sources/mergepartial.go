@@ -1,0 +1,328 @@
+package sources
+
+import (
+	"bufio"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+
+	"fwknopd/fingerprint"
+	"fwknopd/parse"
+)
+
+// MergePartial adds what a partial says, of the records after those of c. accept gets what goes with
+// it before anything is added, and may refuse it. r is read twice: if the error is [ErrPartial], or
+// that of accept, nothing was added. The matchers of both must be of the same signatures.
+func (c *Counter) MergePartial(r io.ReadSeeker, accept func(about []byte) error) error {
+	if c.opt.Detail {
+		return errDetail
+	}
+	check := partialReader{c: c, add: func(*record, *names) {}}
+	if err := check.read(r); err != nil {
+		return err
+	}
+	if err := accept(check.about); err != nil {
+		return err
+	}
+	if _, err := r.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	return c.add(r)
+}
+
+// add adds a partial that was checked.
+func (c *Counter) add(r io.Reader) error {
+	t := c.table
+	t.flush()
+	p := partialReader{c: c, add: func(r *record, n *names) {
+		r.rename(n)
+		if t.room(1); !t.take(r) {
+			t.dropped += uint64(r.syns)
+		}
+	}}
+	switch err := p.read(r); {
+	case errors.Is(err, ErrPartial):
+		return errDamaged
+	case err != nil:
+		return err
+	}
+	t.syns += p.end.SYNs
+	t.dropped += p.end.Dropped
+	t.optionless += p.end.Optionless
+	t.cut += p.end.Cut
+	return t.failure()
+}
+
+// A partialReader reads a partial, and gives each record to add with the names of its numbers.
+type partialReader struct {
+	c   *Counter
+	add func(*record, *names)
+
+	in    *bufio.Reader
+	sum   uint32
+	about []byte
+	end   Totals
+
+	matched [][]*fingerprint.Signature
+	unknown []Unknown
+	paths   []parse.TunnelPath
+	names   names
+	record  record
+	buf     []byte
+}
+
+func (p *partialReader) read(r io.Reader) error {
+	p.in = bufio.NewReaderSize(r, writeBuffer)
+	p.names = names{resultOf: p.result, tunnelOf: p.tunnel}
+	magic, err := p.bytes(len(partialMagic))
+	if err != nil || string(magic) != partialMagic {
+		return badPartial("it does not begin as one of this version")
+	}
+	sources := 0
+	for first := true; ; first = false {
+		kind, b, err := p.item()
+		switch {
+		case err != nil:
+			return err
+		case first != (kind == itemAbout):
+			return badPartial("an item of kind %q where none may be", kind)
+		}
+		if kind == itemEnd {
+			if err := p.decodeEnd(b, sources); err != nil {
+				return err
+			}
+			return p.checkSum()
+		}
+		if err := p.decode(kind, b); err != nil {
+			return badPartial("an item of kind %q: %v", kind, err)
+		}
+		if kind == itemRecord {
+			sources++
+		}
+	}
+}
+
+// item reads an item, which is valid until the next one.
+func (p *partialReader) item() (kind byte, b []byte, err error) {
+	head, err := p.bytes(1)
+	if err != nil {
+		return 0, nil, err
+	}
+	kind = head[0]
+	var n uint64
+	for shift := 0; ; shift += 7 {
+		if head, err = p.bytes(1); err != nil {
+			return 0, nil, err
+		}
+		n |= uint64(head[0]&0x7f) << shift
+		if head[0] < 0x80 {
+			break
+		}
+		if shift > 14 {
+			return 0, nil, badPartial("an item that is too long")
+		}
+	}
+	if n > MaxAbout || n > maxItem && kind != itemAbout {
+		return 0, nil, badPartial("an item of %d bytes", n)
+	}
+	b, err = p.bytes(int(n))
+	return kind, b, err
+}
+
+// bytes reads n bytes into the sum.
+func (p *partialReader) bytes(n int) ([]byte, error) {
+	if cap(p.buf) < n {
+		p.buf = make([]byte, n)
+	}
+	b := p.buf[:n]
+	if _, err := io.ReadFull(p.in, b); err != nil {
+		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+			err = badPartial("it is cut short")
+		}
+		return nil, err
+	}
+	p.sum = crc32.Update(p.sum, castagnoli, b)
+	return b, nil
+}
+
+func (p *partialReader) decodeEnd(b []byte, sources int) error {
+	le := binary.LittleEndian
+	if len(b) != endSize || le.Uint64(b[32:]) != uint64(sources) {
+		return badPartial("it has %d sources, and says otherwise", sources)
+	}
+	p.end = Totals{SYNs: le.Uint64(b), Dropped: le.Uint64(b[8:]), Optionless: le.Uint64(b[16:]), Cut: le.Uint64(b[24:])}
+	return nil
+}
+
+// checkSum compares the sum with what follows, which must be the end.
+func (p *partialReader) checkSum() error {
+	want := p.sum
+	got, err := p.bytes(sumSize)
+	if err != nil {
+		return err
+	}
+	if binary.LittleEndian.Uint32(got) != want {
+		return badPartial("its checksum is wrong")
+	}
+	if _, err := p.in.ReadByte(); !errors.Is(err, io.EOF) {
+		return badPartial("something follows it")
+	}
+	return nil
+}
+
+// decode reads what is in an item other than the last.
+func (p *partialReader) decode(kind byte, b []byte) (err error) {
+	switch kind {
+	case itemAbout:
+		p.about = append([]byte{}, b...)
+	case itemMatched:
+		var sigs []*fingerprint.Signature
+		if sigs, err = p.signatures(b); err == nil {
+			p.matched, err = appendName(p.matched, sigs, maxCombinations)
+		}
+	case itemUnknown:
+		var u Unknown
+		if u, err = p.unknownSYN(b); err == nil {
+			p.unknown, err = appendName(p.unknown, u, MaxUnknown)
+		}
+	case itemTunnel:
+		var path parse.TunnelPath
+		if path, err = decodePath(b); err == nil {
+			p.paths, err = appendName(p.paths, path, maxPaths-1)
+		}
+	case itemRecord:
+		if err = p.checkRecord(b); err == nil {
+			p.add(&p.record, &p.names)
+		}
+	default:
+		err = errors.New("no such kind")
+	}
+	return err
+}
+
+func appendName[T any](list []T, name T, most int) ([]T, error) {
+	if len(list) >= most {
+		return nil, fmt.Errorf("more than %d names", most)
+	}
+	return append(list, name), nil
+}
+
+var (
+	errNoName = errors.New("the number of no name")
+	errShort  = errors.New("cut short")
+	errText   = errors.New("a text that is none")
+)
+
+// checkRecord reads a record and checks what decode does not.
+func (p *partialReader) checkRecord(b []byte) error {
+	r := &p.record
+	if err := r.decode(b); err != nil {
+		return errShort
+	}
+	for _, result := range r.results {
+		if result >= 0 && int(result) >= len(p.matched) || result < 0 && int(^result) >= len(p.unknown) {
+			return errNoName
+		}
+	}
+	switch {
+	case int(r.tunnel) > len(p.paths) && r.tunnel != furtherPath:
+		return errNoName
+	case r.votes > 0 || r.decided != decided{}:
+		return errDetail
+	}
+	return nil
+}
+
+// result returns the number that result r of the partial has in the Counter.
+func (p *partialReader) result(r int32) int32 {
+	if r >= 0 {
+		return int32(p.c.opt.Matcher.IDOf(p.matched[r]))
+	}
+	return p.c.ids.internBounded(p.unknown[^r])
+}
+
+// tunnel returns the number that path i of the partial has in the Counter.
+func (p *partialReader) tunnel(i uint16) uint16 {
+	if i == 0 || i == furtherPath {
+		return i
+	}
+	return p.c.table.path(p.paths[i-1])
+}
+
+// signatures reads the indexes of signatures, which ascend.
+func (p *partialReader) signatures(b []byte) (sigs []*fingerprint.Signature, err error) {
+	set, next := p.c.opt.Matcher.Set(), uint64(0)
+	for rest := fields(b); len(rest) > 0; {
+		i := rest.uvarint()
+		if rest == nil || i < next || i >= uint64(set.Len()) {
+			return nil, errNoName
+		}
+		sigs, next = append(sigs, set.At(int(i))), i+1
+	}
+	if len(sigs) == 0 {
+		return nil, errShort
+	}
+	return sigs, nil
+}
+
+// unknownSYN reads what appendUnknown wrote.
+func (p *partialReader) unknownSYN(b []byte) (u Unknown, err error) {
+	set, rest := p.c.opt.Matcher.Set(), fields(b)
+	if u.Text, err = rest.text(); err != nil {
+		return u, err
+	}
+	nearest := rest.uvarint()
+	switch {
+	case rest == nil || nearest > uint64(set.Len()):
+		return u, errNoName
+	case nearest > 0:
+		u.Nearest = set.At(int(nearest - 1))
+	}
+	for len(rest) > 0 && len(u.Differs) < maxDiffers {
+		field, err := rest.text()
+		if err != nil {
+			return u, err
+		}
+		u.Differs = append(u.Differs, field)
+	}
+	if len(rest) > 0 {
+		return u, errText
+	}
+	return u, nil
+}
+
+// text reads a text of ASCII characters that can be printed.
+func (f *fields) text() (string, error) {
+	n := f.uvarint()
+	if *f == nil || n > uint64(len(*f)) {
+		return "", errShort
+	}
+	s := string((*f)[:n])
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' {
+			return "", errText
+		}
+	}
+	*f = (*f)[n:]
+	return s, nil
+}
+
+func decodePath(b []byte) (path parse.TunnelPath, err error) {
+	const each = 6
+	if len(b) != each*len(path) {
+		return path, errShort
+	}
+	for i := range path {
+		t := b[each*i:]
+		path[i] = parse.Tunnel{Kind: parse.TunnelKind(t[0]), Numbered: t[1] == 1, Number: binary.LittleEndian.Uint32(t[2:])}
+		if path[i].Kind > parse.IPv6InIP6 || t[1] > 1 || path[i].Kind == 0 && path[i] != (parse.Tunnel{}) {
+			return path, errNoName
+		}
+	}
+	if path[0].Kind == 0 {
+		return path, errNoName
+	}
+	return path, nil
+}
