@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"os/signal"
 	"strconv"
@@ -133,7 +134,7 @@ func (p *printer) print(s *fleetlink.Stored) error {
 }
 
 // maxLost bounds what is said to be missing: the numbers are those of a gateway, whatever it is.
-const maxLost = 1 << 31
+const maxLost = math.MaxInt32
 
 // advance notes the next event of a gateway. lost are missing before it; again is true of one that was
 // there before. Events without a number are neither.
