@@ -178,15 +178,26 @@ func TestEventsOfTwoGateways(t *testing.T) {
 		t.Errorf("unknown: %v", err)
 	}
 	r := all[1].ask(t, fleetlink.Query{Follow: true, Gateway: "gw3"})
-	wait.For(t, "a followed event", func() bool { // it may be published before the reader begins
+	followed := make(chan fleetlink.Stored, 1)
+	go func() {
+		if s, err := r.Next(); err == nil {
+			followed <- s
+		}
+	}()
+	wait.For(t, "a followed event", func() bool { // those published before the reader begins are not
 		n := all[2].Tally().Published + 1
 		send(t, all[2].monitor(t), n, n)
 		all[2].published(t, n)
-		return n > 1
+		select {
+		case s := <-followed:
+			if s.Gateway != "gw3" || len(s.Objects) != 1 {
+				t.Errorf("followed: %+v", s)
+			}
+			return true
+		default:
+			return false
+		}
 	})
-	if s, err := r.Next(); err != nil || s.Gateway != "gw3" || len(s.Objects) != 1 {
-		t.Errorf("followed: %+v, %v", s, err)
-	}
 }
 
 // What is published while there is no quorum is stored when there is one again, each once and in order.
