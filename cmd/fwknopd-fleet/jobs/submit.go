@@ -101,7 +101,7 @@ func (s *Submitter) look(name string) (file, error) {
 	in := file{name: name, source: source{Path: path}}
 	f, err := os.Open(name)
 	if err != nil {
-		in.err = s.Options.Unreadable(name)
+		in.err = inputs.Unreadable(name)
 		return in, nil
 	}
 	defer f.Close()
