@@ -31,8 +31,12 @@ const (
 	exitError = 1
 )
 
-// serverMemory is about what a job server takes, and results on their way, in bytes.
-const serverMemory = 32 << 20
+const (
+	// serverMemory is about what a job server takes, and results on their way, in bytes.
+	serverMemory = 32 << 20
+	// gcPercent has the heap of a submitter, most of which is garbage, collected less often below its limit.
+	gcPercent = 400
+)
 
 // flushTime bounds how long the last words to NATS take.
 const flushTime = 5 * time.Second
@@ -161,6 +165,7 @@ func submit(ctx context.Context, o *cli.Options, stdout, stderr io.Writer) error
 	if err != nil {
 		return err
 	}
+	debug.SetGCPercent(gcPercent)
 	debug.SetMemoryLimit(serverMemory + int64(cmp.Or(o.Memory, inputs.DefaultMemory)))
 	if o.Listen == "" {
 		nc, err := dial(ctx, o, s.Say)

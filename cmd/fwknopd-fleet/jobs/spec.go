@@ -25,32 +25,43 @@ type spec struct {
 	Now        time.Time // dates stamps without a year
 	Zone       []byte    // the time zone of such stamps, as in a TZif file; none: ZoneName
 	ZoneName   string    // in the time zone database; "": UTC
-	Signatures string    // a signature file
+	Signatures string    // a signature file; "": those of the release
 }
 
 // newSpec returns the spec of a report.
-func newSpec(o *osreport.Options) (*spec, error) {
-	s := &spec{
+func newSpec(o *osreport.Options) (s *spec, err error) {
+	s = &spec{
 		Release: cli.Release, Unmatched: o.JSON || o.Verbose, Inner: o.Inner, MaxHops: o.MaxHops, Memory: o.Memory, Now: o.Now,
 	}
-	var file strings.Builder
-	for i := range o.Signatures.Len() {
-		sig := o.Signatures.At(i)
-		file.WriteString(sig.Text + ":" + sig.Label + "\n")
-	}
-	s.Signatures = file.String()
-	set, err := s.signatures()
-	if err == nil && !sameSignatures(set, o.Signatures) {
-		err = errors.New("they cannot be passed on to workers")
-	}
-	if err != nil {
+	if err = s.setSignatures(o.Signatures); err != nil {
 		return nil, fmt.Errorf("signatures: %w", err)
 	}
 	s.Zone, s.ZoneName, err = zone(o.Now)
 	return s, err
 }
 
+func (s *spec) setSignatures(set *fingerprint.Set) error {
+	if set == fingerprint.Default() {
+		return nil
+	}
+	var file strings.Builder
+	file.WriteString("# of the submitter\n")
+	for i := range set.Len() {
+		sig := set.At(i)
+		file.WriteString(sig.Text + ":" + sig.Label + "\n")
+	}
+	s.Signatures = file.String()
+	passed, err := s.signatures()
+	if err == nil && !sameSignatures(passed, set) {
+		err = errors.New("they cannot be passed on to workers")
+	}
+	return err
+}
+
 func (s *spec) signatures() (*fingerprint.Set, error) {
+	if s.Signatures == "" {
+		return fingerprint.Default(), nil
+	}
 	return fingerprint.Load("the job's signatures", []byte(s.Signatures))
 }
 
