@@ -85,11 +85,14 @@ type site struct {
 	said           chan string
 }
 
-// newSite starts the server of a job that cuts logs small. dir is that of the job.
-func newSite(t *testing.T, o osreport.Options, dir string) *site {
+// newSite starts the server of a job that cuts logs small. dir is that of the job; set changes the submitter.
+func newSite(t *testing.T, o osreport.Options, dir string, set ...func(*Submitter)) *site {
 	t.Helper()
 	s := &site{said: make(chan string, 1000)}
 	s.Submitter = &Submitter{Options: o, Segment: 64 << 10, Stdout: &s.stdout, Stderr: &s.stderr, Say: func(text string) { s.said <- text }}
+	for _, f := range set {
+		f(s.Submitter)
+	}
 	id, err := s.Prepare()
 	if err != nil {
 		t.Fatal(err)
@@ -440,7 +443,7 @@ func TestSpec(t *testing.T) {
 	for _, set := range []*fingerprint.Set{fingerprint.Default(), own, none} {
 		o := optionsFor(nil)
 		o.Now, o.Signatures = o.Now.In(berlin), set
-		s, err := newSpec(&o)
+		s, err := newSpec(&o, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

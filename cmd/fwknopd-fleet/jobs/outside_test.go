@@ -147,7 +147,8 @@ func TestOutside(t *testing.T) {
 	go func() { worked <- work(ctx, c.options(t, cli.FleetWork, may), &said) }()
 	for i, args := range [][]string{first, second} {
 		var stdout, stderr bytes.Buffer
-		err := submit(t.Context(), c.options(t, cli.FleetSubmit, nil, args...), &stdout, &stderr)
+		o := c.options(t, cli.FleetSubmit, nil, args...)
+		err := newSubmitter(o, &stdout, &stderr).submit(t.Context(), o)
 		[]report{wantFirst, wantSecond}[i].compare(t, reportOf(&stdout, &stderr, err))
 	}
 	stop()
@@ -181,7 +182,7 @@ func TestOutsideRefused(t *testing.T) {
 		}(), "authorization violation"},
 	} {
 		var out bytes.Buffer
-		err := submit(t.Context(), test.o, &out, &out)
+		err := newSubmitter(test.o, &out, &out).submit(t.Context(), test.o)
 		if err == nil || !strings.Contains(strings.ToLower(out.String()+err.Error()), test.want) {
 			t.Errorf("%s: error %v\n%s", name, err, out.String())
 		}

@@ -12,13 +12,15 @@ import (
 	"fwknopd/cmd/fwknopd/cli"
 	"fwknopd/cmd/fwknopd/engine"
 	"fwknopd/cmd/fwknopd/osreport"
+	"fwknopd/cmd/fwknopd/replay"
 	"fwknopd/fingerprint"
 )
 
 // A spec is what all segments of a job are read with.
 type spec struct {
-	Release    string // of the submitter, and of the workers that take its segments
-	Unmatched  bool   // the report has SYNs that no signature fits
+	Release    string       // of the submitter, and of the workers that take its segments
+	Replay     *replay.Spec // nil: a report, for which the following are
+	Unmatched  bool         // the report has SYNs that no signature fits
 	Inner      bool
 	MaxHops    int
 	Memory     int       // of a worker
@@ -28,13 +30,17 @@ type spec struct {
 	Signatures string    // a signature file; "": those of the release
 }
 
-// newSpec returns the spec of a report.
-func newSpec(o *osreport.Options) (s *spec, err error) {
-	s = &spec{
-		Release: cli.Release, Unmatched: o.JSON || o.Verbose, Inner: o.Inner, MaxHops: o.MaxHops, Memory: o.Memory, Now: o.Now,
-	}
-	if err = s.setSignatures(o.Signatures); err != nil {
-		return nil, fmt.Errorf("signatures: %w", err)
+// newSpec returns the spec of a report, or of a replay if there is one.
+func newSpec(o *osreport.Options, decide *replay.Job) (s *spec, err error) {
+	s = &spec{Release: cli.Release, Now: o.Now}
+	if decide != nil {
+		of := decide.Spec()
+		s.Replay = &of
+	} else {
+		s.Unmatched, s.Inner, s.MaxHops, s.Memory = o.JSON || o.Verbose, o.Inner, o.MaxHops, o.Memory
+		if err = s.setSignatures(o.Signatures); err != nil {
+			return nil, fmt.Errorf("signatures: %w", err)
+		}
 	}
 	s.Zone, s.ZoneName, err = zone(o.Now)
 	return s, err
