@@ -47,7 +47,7 @@ func (e *Engine) NewOpener() *Opener { return &Opener{e: e, httpBuf: make([]byte
 func (p *Opener) Open(ev *parse.Event, o *Opened) bool {
 	e := p.e
 	o.n, o.found = 0, index.Lists{}
-	if ev.Whole != 0 || !e.mayCarry(ev, nil) {
+	if ev.Whole != 0 || !mayCarry(ev, e.minLen, nil) {
 		return false
 	}
 	text, _, ok := spa.Carrier(ev.Proto, ev.Payload, e.carrier, p.httpBuf)

@@ -128,12 +128,8 @@ func (e *Engine) admit(now time.Time, ev *parse.Event, trace *Trace, dry bool) b
 	if !r.matched && trace == nil && (len(ev.Payload) < minUnmatchedLen || ev.Whole != 0) {
 		return false
 	}
-	limits := e.carrier
-	if ev.Whole != 0 {
-		limits.MinLen = minCaptured
-	}
 	var ok bool
-	r.text, r.info, ok = spa.Carrier(ev.Proto, ev.Payload, limits, e.httpBuf)
+	r.text, r.info, ok = spa.Carrier(ev.Proto, ev.Payload, carrierOf(ev, e.carrier), e.httpBuf)
 	trace.stage("carrier", ok, carrierText(r, ok))
 	switch {
 	case !ok:
@@ -147,6 +143,14 @@ func (e *Engine) admit(now time.Time, ev *parse.Event, trace *Trace, dry bool) b
 	return ok && !e.isCopy(r)
 }
 
+// carrierOf returns the options for an event: of a packet that was cut short less is enough.
+func carrierOf(ev *parse.Event, o spa.CarrierOptions) spa.CarrierOptions {
+	if ev.Whole != 0 {
+		o.MinLen = minCaptured
+	}
+	return o
+}
+
 // minCaptured is how much of an SPA packet that the capture cut short is recognised.
 const minCaptured = 16
 
@@ -155,7 +159,7 @@ const checkFilter = "filter"
 
 // candidate reports whether ev can carry SPA and PCAP_FILTER matches it.
 func (e *Engine) candidate(ev *parse.Event, trace *Trace) bool {
-	if !e.mayCarry(ev, trace) {
+	if !mayCarry(ev, e.minLen, trace) {
 		return false
 	}
 	if e.opts.Filter != nil && !e.opts.Filter(ev) {
@@ -164,8 +168,8 @@ func (e *Engine) candidate(ev *parse.Event, trace *Trace) bool {
 	return true
 }
 
-// mayCarry reports whether ev can carry SPA at all.
-func (e *Engine) mayCarry(ev *parse.Event, trace *Trace) bool {
+// mayCarry reports whether ev, of minLen bytes or more, can carry SPA at all.
+func mayCarry(ev *parse.Event, minLen uint16, trace *Trace) bool {
 	switch {
 	case ev.Origin < parse.OriginFrame:
 		return trace.stage("packet", false, "a log line carries no SPA message")
@@ -180,7 +184,7 @@ func (e *Engine) mayCarry(ev *parse.Event, trace *Trace) bool {
 		return trace.stage("packet", false, "a fragment is never taken for a message")
 	case ev.Proto != parse.UDP && ev.Proto != parse.TCP && ev.Proto != parse.ICMP && ev.Proto != parse.ICMPv6:
 		return trace.stage("packet", false, "protocol carries no SPA message")
-	case ev.Len < e.minLen:
+	case ev.Len < minLen:
 		return trace.stage("packet", false, "shorter than MIN_SPA_PKT_LEN")
 	}
 	return true

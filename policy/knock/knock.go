@@ -198,10 +198,10 @@ func (t *Tracker) Progress(src netip.Addr) []Progress {
 // for packets that match no stanza.
 func (t *Tracker) Step(now time.Time, ev *parse.Event, out []Result) []Result {
 	port, ok := knockOf(ev)
-	addr := ev.Src.Addr()
-	if !ok || !addr.IsValid() || addr.IsUnspecified() || addr.IsMulticast() {
+	if !ok {
 		return out
 	}
+	addr := ev.Src.Addr()
 	if ev.Origin == parse.OriginUnknown {
 		return t.forged(port, ev, out)
 	}

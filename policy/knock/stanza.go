@@ -143,8 +143,18 @@ func (s *portSet) has(p conf.Port) bool {
 	return s.icmp
 }
 
-// knockOf returns the knock that a packet is, if it is one: see the package comment.
+// Is reports whether a packet may be one of a sequence: see the package comment. [Tracker.Step] passes
+// over others.
+func Is(ev *parse.Event) bool {
+	_, ok := knockOf(ev)
+	return ok
+}
+
+// knockOf returns the knock that a packet is, if it is one.
 func knockOf(ev *parse.Event) (conf.Port, bool) {
+	if addr := ev.Src.Addr(); !addr.IsValid() || addr.IsUnspecified() || addr.IsMulticast() {
+		return conf.Port{}, false
+	}
 	const flags = parse.FIN | parse.SYN | parse.RST | parse.PSH | parse.ACK | parse.URG
 	switch ev.Proto {
 	case parse.TCP:

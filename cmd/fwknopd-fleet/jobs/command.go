@@ -22,6 +22,7 @@ import (
 	"fwknopd/cmd/fwknopd/config"
 	"fwknopd/cmd/fwknopd/inputs"
 	"fwknopd/cmd/fwknopd/osreport"
+	"fwknopd/cmd/fwknopd/replay"
 	"fwknopd/policy/conf"
 )
 
@@ -31,8 +32,12 @@ const (
 	exitError = 1
 )
 
-// serverMemory is about what a job server takes, and results on their way, in bytes.
-const serverMemory = 32 << 20
+const (
+	// serverMemory is about what a job server takes, and results on their way, in bytes.
+	serverMemory = 32 << 20
+	// gcPercent has the heap of a submitter, most of which is garbage, collected less often below its limit.
+	gcPercent = 400
+)
 
 // flushTime bounds how long the last words to NATS take.
 const flushTime = 5 * time.Second
@@ -119,22 +124,41 @@ func Submit(args []string, stdout, stderr io.Writer) int {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	return exitCode(submit(ctx, o, stdout, stderr), stderr)
+	s := newSubmitter(o, stdout, stderr)
+	err := s.submit(ctx, o)
+	if s.Replay != nil && !errors.Is(err, ErrInterrupted) {
+		return s.Replay.Exit(err)
+	}
+	return exitCode(err, stderr)
 }
+
+// Options that go with one of the two things that are done.
+var (
+	ofReplay = []string{"access-file", "access-folder", "pcap-filter", "digest-file", "state", "strict-perms", "no-gpg", "resolve", "all-modes", "fail-on"}
+	ofReport = []string{"fw-log", "pcap-file", "brief", "verbose", "inner"}
+)
 
 // refused returns the error of options that a job cannot have.
 func refused(o *cli.Options) error {
+	others, what := ofReplay, "--replay"
 	switch {
-	case o.Replay:
-		return errors.New("--replay is not for workers: what becomes of a packet depends on those before it, of all files")
-	case !o.OS:
-		return errors.New("what is to be done? --os reports the operating systems")
+	case !o.OS && !o.Replay:
+		return errors.New("what is to be done? --os reports the operating systems, --replay decides as fwknopd replay does")
 	case o.Dir != "" && o.Listen == "":
 		return errors.New("--dir goes with --listen")
+	case o.OS && o.ECS():
+		return errors.New("--format ecs goes with --replay")
+	case o.Replay:
+		others, what = ofReport, "--os"
 	}
 	for _, name := range []string{"summary", "unknown", "report", "top"} {
 		if o.Set(name) {
-			return fmt.Errorf("--%s: workers count by source, and have no summary", name)
+			return fmt.Errorf("--%s: workers have no summary", name)
+		}
+	}
+	for _, name := range others {
+		if o.Set(name) {
+			return fmt.Errorf("--%s goes with %s", name, what)
 		}
 	}
 	return nil
@@ -152,15 +176,29 @@ func oneOf(o *cli.Options, own string) error {
 	return nil
 }
 
-func submit(ctx context.Context, o *cli.Options, stdout, stderr io.Writer) error {
-	s := Submitter{Options: osreport.FromFlags(o, nil), Root: o.Root, Stdout: stdout, Stderr: stderr, Say: sayTo(stderr)}
-	if err := s.Options.Configure(o); err != nil {
+func newSubmitter(o *cli.Options, stdout, stderr io.Writer) *Submitter {
+	return &Submitter{Options: osreport.FromFlags(o, nil), Root: o.Root, Stdout: stdout, Stderr: stderr, Say: sayTo(stderr)}
+}
+
+// configure reads the configuration of what is to be done.
+func (s *Submitter) configure(o *cli.Options) (err error) {
+	if !o.Replay {
+		return s.Options.Configure(o)
+	}
+	s.Options.Inputs = o.Operands
+	s.Replay, err = replay.NewJob(o, s.Stdout, s.Stderr)
+	return err
+}
+
+func (s *Submitter) submit(ctx context.Context, o *cli.Options) error {
+	if err := s.configure(o); err != nil {
 		return err
 	}
 	id, err := s.Prepare()
 	if err != nil {
 		return err
 	}
+	debug.SetGCPercent(gcPercent)
 	debug.SetMemoryLimit(serverMemory + int64(cmp.Or(o.Memory, inputs.DefaultMemory)))
 	if o.Listen == "" {
 		nc, err := dial(ctx, o, s.Say)

@@ -85,11 +85,14 @@ type site struct {
 	said           chan string
 }
 
-// newSite starts the server of a job that cuts logs small. dir is that of the job.
-func newSite(t *testing.T, o osreport.Options, dir string) *site {
+// newSite starts the server of a job that cuts logs small. dir is that of the job; set changes the submitter.
+func newSite(t *testing.T, o osreport.Options, dir string, set ...func(*Submitter)) *site {
 	t.Helper()
 	s := &site{said: make(chan string, 1000)}
 	s.Submitter = &Submitter{Options: o, Segment: 64 << 10, Stdout: &s.stdout, Stderr: &s.stderr, Say: func(text string) { s.said <- text }}
+	for _, f := range set {
+		f(s.Submitter)
+	}
 	id, err := s.Prepare()
 	if err != nil {
 		t.Fatal(err)
@@ -429,22 +432,32 @@ func TestSpec(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := optionsFor(nil)
-	o.Now = o.Now.In(berlin)
-	s, err := newSpec(&o)
+	own, err := fingerprint.Load("own", []byte("S4:64:1:60:M*,S,T,N,W0:.:Linux:own\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := s.options()
+	none, err := fingerprint.Load("none", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !sameSignatures(got.Signatures, fingerprint.Default()) || !got.Now.Equal(o.Now) || got.Now.Location().String() != "Europe/Berlin" {
-		t.Errorf("%d signatures, %v", got.Signatures.Len(), got.Now)
-	}
-	s.Release = "0"
-	if _, err := s.options(); err == nil {
-		t.Error("the job of another release is taken")
+	for _, set := range []*fingerprint.Set{fingerprint.Default(), own, none} {
+		o := optionsFor(nil)
+		o.Now, o.Signatures = o.Now.In(berlin), set
+		s, err := newSpec(&o, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := s.options()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !sameSignatures(got.Signatures, set) || !got.Now.Equal(o.Now) || got.Now.Location().String() != "Europe/Berlin" {
+			t.Errorf("%d signatures, %v", got.Signatures.Len(), got.Now)
+		}
+		s.Release = "0"
+		if _, err := s.options(); err == nil {
+			t.Error("the job of another release is taken")
+		}
 	}
 }
 

@@ -6,12 +6,9 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io/fs"
-	"math/big"
-	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -20,6 +17,8 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"golang.org/x/sys/unix"
+
+	"fwknopd/cmd/fwknopd-fleet/node"
 )
 
 // A Server is a NATS server for one job, in this process. Workers connect with TLS and a token; they
@@ -39,6 +38,7 @@ const (
 	startTime = 30 * time.Second
 	// maxWorkers bounds connections.
 	maxWorkers = 1024
+	serverName = "fwknopd-job"
 	submitter  = "submitter"
 	worker     = "worker"
 )
@@ -105,36 +105,18 @@ func (s *Server) key() (ed25519.PrivateKey, error) {
 	return ed25519.NewKeyFromSeed(secret[:ed25519.SeedSize]), nil
 }
 
-// certificate returns one for the key, and sets the pin.
-func (s *Server) certificate(key ed25519.PrivateKey) (c tls.Certificate, err error) {
-	made := x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Unix(0, 0), NotAfter: time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)}
-	der, err := x509.CreateCertificate(rand.Reader, &made, &made, key.Public(), key)
-	if err != nil {
-		return c, err
-	}
-	leaf, err := x509.ParseCertificate(der)
-	if err != nil {
-		return c, err
-	}
-	s.Token.Pin = sha256.Sum256(leaf.RawSubjectPublicKeyInfo)
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}, nil
-}
-
 func (s *Server) start(address netip.AddrPort, job string, key ed25519.PrivateKey, say func(string)) error {
-	certificate, err := s.certificate(key)
+	certificate, err := node.Certificate(key, serverName)
 	if err != nil {
 		return err
 	}
-	// The server would say in its log alone that the address is taken.
-	probe, err := net.Listen("tcp", address.String())
-	if err != nil {
+	s.Token.Pin = sha256.Sum256(certificate.Leaf.RawSubjectPublicKeyInfo)
+	if address, err = node.FreeAddress(address); err != nil {
 		return fmt.Errorf("--listen: %w", err)
 	}
-	port := probe.Addr().(*net.TCPAddr).Port
-	probe.Close()
-	s.Address = netip.AddrPortFrom(address.Addr(), uint16(port)).String()
+	s.Address = address.String()
 	s.server, err = server.NewServer(&server.Options{
-		ServerName: "fwknopd-job", Host: address.Addr().String(), Port: port, NoSigs: true, NoSystemAccount: true,
+		ServerName: serverName, Host: address.Addr().String(), Port: int(address.Port()), NoSigs: true, NoSystemAccount: true,
 		JetStream: true, StoreDir: filepath.Join(s.dir, "store"), DisableJetStreamBanner: true, JetStreamMaxMemory: 32 << 20, JetStreamMaxStore: 1 << 50,
 		TLSConfig: &tls.Config{MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{certificate}}, TLSTimeout: 5, AuthTimeout: 5,
 		TLSHandshakeFirst: true, MaxConn: maxWorkers, MaxPayload: 1 << 20,

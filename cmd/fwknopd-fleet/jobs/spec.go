@@ -12,45 +12,62 @@ import (
 	"fwknopd/cmd/fwknopd/cli"
 	"fwknopd/cmd/fwknopd/engine"
 	"fwknopd/cmd/fwknopd/osreport"
+	"fwknopd/cmd/fwknopd/replay"
 	"fwknopd/fingerprint"
 )
 
 // A spec is what all segments of a job are read with.
 type spec struct {
-	Release    string // of the submitter, and of the workers that take its segments
-	Unmatched  bool   // the report has SYNs that no signature fits
+	Release    string       // of the submitter, and of the workers that take its segments
+	Replay     *replay.Spec // nil: a report, for which the following are
+	Unmatched  bool         // the report has SYNs that no signature fits
 	Inner      bool
 	MaxHops    int
 	Memory     int       // of a worker
 	Now        time.Time // dates stamps without a year
 	Zone       []byte    // the time zone of such stamps, as in a TZif file; none: ZoneName
 	ZoneName   string    // in the time zone database; "": UTC
-	Signatures string    // a signature file
+	Signatures string    // a signature file; "": those of the release
 }
 
-// newSpec returns the spec of a report.
-func newSpec(o *osreport.Options) (*spec, error) {
-	s := &spec{
-		Release: cli.Release, Unmatched: o.JSON || o.Verbose, Inner: o.Inner, MaxHops: o.MaxHops, Memory: o.Memory, Now: o.Now,
-	}
-	var file strings.Builder
-	for i := range o.Signatures.Len() {
-		sig := o.Signatures.At(i)
-		file.WriteString(sig.Text + ":" + sig.Label + "\n")
-	}
-	s.Signatures = file.String()
-	set, err := s.signatures()
-	if err == nil && !sameSignatures(set, o.Signatures) {
-		err = errors.New("they cannot be passed on to workers")
-	}
-	if err != nil {
-		return nil, fmt.Errorf("signatures: %w", err)
+// newSpec returns the spec of a report, or of a replay if there is one.
+func newSpec(o *osreport.Options, decide *replay.Job) (s *spec, err error) {
+	s = &spec{Release: cli.Release, Now: o.Now}
+	if decide != nil {
+		of := decide.Spec()
+		s.Replay = &of
+	} else {
+		s.Unmatched, s.Inner, s.MaxHops, s.Memory = o.JSON || o.Verbose, o.Inner, o.MaxHops, o.Memory
+		if err = s.setSignatures(o.Signatures); err != nil {
+			return nil, fmt.Errorf("signatures: %w", err)
+		}
 	}
 	s.Zone, s.ZoneName, err = zone(o.Now)
 	return s, err
 }
 
+func (s *spec) setSignatures(set *fingerprint.Set) error {
+	if set == fingerprint.Default() {
+		return nil
+	}
+	var file strings.Builder
+	file.WriteString("# of the submitter\n")
+	for i := range set.Len() {
+		sig := set.At(i)
+		file.WriteString(sig.Text + ":" + sig.Label + "\n")
+	}
+	s.Signatures = file.String()
+	passed, err := s.signatures()
+	if err == nil && !sameSignatures(passed, set) {
+		err = errors.New("they cannot be passed on to workers")
+	}
+	return err
+}
+
 func (s *spec) signatures() (*fingerprint.Set, error) {
+	if s.Signatures == "" {
+		return fingerprint.Default(), nil
+	}
 	return fingerprint.Load("the job's signatures", []byte(s.Signatures))
 }
 

@@ -17,15 +17,17 @@ import (
 
 	"fwknopd/cmd/fwknopd/inputs"
 	"fwknopd/cmd/fwknopd/osreport"
+	"fwknopd/cmd/fwknopd/replay"
 	"fwknopd/cmd/fwknopd/sources"
 	"fwknopd/ingest"
 )
 
-// A Submitter has the inputs of a report read by workers.
+// A Submitter has the inputs of a report, or of a replay, read by workers.
 type Submitter struct {
-	Options        osreport.Options
-	Root           string // files are below it, for workers too; "": anywhere
-	Segment        int64  // bytes of a segment of a log; 0: what suits the archive
+	Options        osreport.Options // of a replay Inputs, AsGiven and Now
+	Replay         *replay.Job      // nil: a report
+	Root           string           // files are below it, for workers too; "": anywhere
+	Segment        int64            // bytes of a segment of a log; 0: what suits the archive
 	Stdout, Stderr io.Writer
 	Say            func(string) // gets what goes wrong on the way
 
@@ -66,7 +68,9 @@ const (
 
 // Prepare looks at the inputs, and names the job.
 func (s *Submitter) Prepare() (id string, err error) {
-	s.log = inputs.NewLog(s.Stderr)
+	if s.log = inputs.NewLog(s.Stderr); s.Replay != nil {
+		s.log = s.Replay.Log()
+	}
 	names, err := s.log.Files(s.Options.Inputs, s.Options.Now, s.Options.AsGiven)
 	if err != nil {
 		return "", err
@@ -81,7 +85,7 @@ func (s *Submitter) Prepare() (id string, err error) {
 		}
 		s.files = append(s.files, f)
 	}
-	if s.spec, err = newSpec(&s.Options); err != nil {
+	if s.spec, err = newSpec(&s.Options, s.Replay); err != nil {
 		return "", err
 	}
 	var list []source
@@ -101,7 +105,7 @@ func (s *Submitter) look(name string) (file, error) {
 	in := file{name: name, source: source{Path: path}}
 	f, err := os.Open(name)
 	if err != nil {
-		in.err = s.Options.Unreadable(name)
+		in.err = inputs.Unreadable(name)
 		return in, nil
 	}
 	defer f.Close()
@@ -112,15 +116,15 @@ func (s *Submitter) look(name string) (file, error) {
 	return in, nil
 }
 
-// Run has the job done and writes the report; its errors are those of [osreport.Run]. If ctx ends it
-// writes none, and the same job submitted again goes on with the results that are there. replicas is
+// Run has the job done and writes the report; its errors are those of [osreport.Run], or for
+// [replay.Job.Exit]. If ctx ends it writes none, or no further decisions, and the same job submitted again goes on with the results that are there. replicas is
 // how often JetStream stores them.
 func (s *Submitter) Run(ctx context.Context, js jetstream.JetStream, replicas int) error {
 	s.js, s.done, s.again = js, make(map[int]string), make(map[int]bool)
 	if err := s.begin(ctx, replicas); err != nil {
 		return err
 	}
-	r := osreport.NewReduction(&s.Options, s.names(), s.log, s.Stdout, s.Stderr)
+	r := s.reduction()
 	defer r.Close()
 	stop := s.log.ProgressOf(s.size(), s.read.Load)
 	err := s.reduce(ctx, r)
@@ -131,6 +135,25 @@ func (s *Submitter) Run(ctx context.Context, js jetstream.JetStream, replicas in
 	err = r.Report()
 	s.clean(ctx)
 	return err
+}
+
+// A reduction makes one result of those of all segments, in their order.
+type reduction interface {
+	// Add adds the result of a segment of a file. With an error that is damaged nothing was added.
+	Add(file int, s ingest.Segment, result io.ReadSeeker) error
+	// Lost notes that a segment was not read, and why.
+	Lost(file int, s ingest.Segment, err error)
+	// Report prints what is left to be printed.
+	Report() error
+	Close()
+}
+
+func (s *Submitter) reduction() reduction {
+	if s.Replay != nil {
+		s.Replay.Start(s.names())
+		return s.Replay
+	}
+	return osreport.NewReduction(&s.Options, s.names(), s.log, s.Stdout, s.Stderr)
 }
 
 func (s *Submitter) names() (names []string) {
@@ -224,7 +247,7 @@ func (s *Submitter) segmentsOf(in *file) iter.Seq2[ingest.Segment, error] {
 }
 
 // reduce puts segments into the queue and merges their results, in order.
-func (s *Submitter) reduce(ctx context.Context, r *osreport.Reduction) error {
+func (s *Submitter) reduce(ctx context.Context, r reduction) error {
 	watch, err := s.results.Watch(ctx)
 	if err != nil {
 		return fmt.Errorf("results: %w", err)
@@ -324,7 +347,7 @@ func (s *Submitter) wait(ctx context.Context, p *planned, watch jetstream.Object
 var ErrInterrupted = errors.New("interrupted; the same command again goes on with the results that are there")
 
 // merge merges the result of a segment; false if that was damaged, and is asked for again.
-func (s *Submitter) merge(ctx context.Context, r *osreport.Reduction, p *planned) (bool, error) {
+func (s *Submitter) merge(ctx context.Context, r reduction, p *planned) (bool, error) {
 	reason := s.done[p.Number]
 	delete(s.done, p.Number)
 	switch {

@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"fwknopd/cmd/fwknopd/osreport"
+	"fwknopd/cmd/fwknopd/replay"
 )
 
 // A Worker takes segments and puts their results.
@@ -30,6 +31,7 @@ type Worker struct {
 
 // A job is what a worker knows of one.
 type job struct {
+	replay  *replay.Spec // nil: a report
 	options osreport.Options
 	results jetstream.ObjectStore
 }
@@ -201,7 +203,7 @@ func (w *Worker) job(ctx context.Context, id string) (*job, error) {
 	if err != nil {
 		return nil, err
 	}
-	j := &job{results: results}
+	j := &job{results: results, replay: s.Replay}
 	if j.options, err = s.options(); err != nil {
 		return nil, fmt.Errorf("%w: %w", errSpec, err)
 	}
@@ -273,8 +275,11 @@ func (w *Worker) count(ctx context.Context, j *job, s *segment, f io.ReaderAt, t
 			err = fmt.Errorf("panic: %v", p)
 		}
 	}()
-	o := j.options
-	return o.CountSegment(ctx, s.Segment, cancelable{ctx, io.NewSectionReader(f, s.Start, s.End-s.Start)}, w.Jobs, to)
+	o, bytes := j.options, cancelable{ctx, io.NewSectionReader(f, s.Start, s.End-s.Start)}
+	if j.replay != nil {
+		return j.replay.Events(ctx, s.Segment, bytes, o.Now, to)
+	}
+	return o.CountSegment(ctx, s.Segment, bytes, w.Jobs, to)
 }
 
 // fail puts why a segment has no result.

@@ -18,16 +18,13 @@ import (
 )
 
 // NewCredentials returns the private key and the certificate of a new member as PEM, and the
-// pin by which the others know it. The certificate is never compared with a clock: what a
-// fleet trusts are the pins.
+// pin by which the others know it.
 func NewCredentials(name string) (file []byte, pin string, err error) {
-	public, private, err := ed25519.GenerateKey(rand.Reader)
+	_, private, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
 		return nil, "", err
 	}
-	made := x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name},
-		NotBefore: time.Unix(0, 0), NotAfter: time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)}
-	certificate, err := x509.CreateCertificate(rand.Reader, &made, &made, public, private)
+	pair, err := Certificate(private, name)
 	if err != nil {
 		return nil, "", err
 	}
@@ -35,15 +32,24 @@ func NewCredentials(name string) (file []byte, pin string, err error) {
 	if err != nil {
 		return nil, "", err
 	}
-	spki, err := x509.MarshalPKIXPublicKey(public)
-	if err != nil {
-		return nil, "", err
-	}
 	file = pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key})
-	return append(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate})...), pinOf(spki), nil
+	return append(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: pair.Certificate[0]})...), ownPin(&pair), nil
 }
 
-// pinOf returns the pin of a public key.
+// Certificate returns a key with a certificate that it signs itself. That is never compared with a
+// clock: what those who connect trust is the key.
+func Certificate(key ed25519.PrivateKey, name string) (c tls.Certificate, err error) {
+	made := x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name},
+		NotBefore: time.Unix(0, 0), NotAfter: time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)}
+	der, err := x509.CreateCertificate(rand.Reader, &made, &made, key.Public(), key)
+	if err != nil {
+		return c, err
+	}
+	leaf, err := x509.ParseCertificate(der)
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}, err
+}
+
+// pinOf returns the pin of a public key: its SHA-256.
 func pinOf(spki []byte) string {
 	sum := sha256.Sum256(spki)
 	return base64.RawURLEncoding.EncodeToString(sum[:])

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
 	"slices"
 	"sync"
@@ -103,8 +104,10 @@ const maxStore = 8 << 30
 
 // start starts a server without JetStream.
 func (e *embedded) start() error {
-	if err := freeAddress(e.options.Cluster); err != nil {
-		return err
+	if len(members(e.cfg)) > 1 {
+		if _, err := FreeAddress(e.cfg.Listen); err != nil {
+			return fmt.Errorf("FLEET_LISTEN: %w", err)
+		}
 	}
 	o := e.options.Clone()
 	o.JetStream = true // it is to know itself as a member that stores
@@ -125,17 +128,15 @@ func (e *embedded) start() error {
 	return nil
 }
 
-// freeAddress returns an error if the address cannot be listened on, of which the server would
-// only write a line.
-func freeAddress(c server.ClusterOpts) error {
-	if c.Port == 0 {
-		return nil
-	}
-	l, err := net.Listen("tcp", net.JoinHostPort(c.Host, fmt.Sprint(c.Port)))
+// FreeAddress returns an address that can be listened on, with a port in place of 0, or why there is
+// none, of which a server would only write a line.
+func FreeAddress(address netip.AddrPort) (netip.AddrPort, error) {
+	l, err := net.Listen("tcp", address.String())
 	if err != nil {
-		return fmt.Errorf("FLEET_LISTEN: %w", err)
+		return address, err
 	}
-	return l.Close()
+	defer l.Close()
+	return netip.AddrPortFrom(address.Addr(), uint16(l.Addr().(*net.TCPAddr).Port)), nil
 }
 
 // InProcessConn is a connection to the server that runs.

@@ -158,13 +158,13 @@ each source. Keys: tab changes the list, up and down select, enter explains, r r
 filters, p pauses, ? helps, q quits. Where standard output is no terminal, each event is a line;
 with --json it is the object of the event log.
 `,
-	FleetSubmit: `usage: fwknopd fleet submit --os --listen ADDRESS:PORT [options] FILE...
-       fwknopd fleet submit --os --nats URL [options] FILE...
+	FleetSubmit: `usage: fwknopd fleet submit --os|--replay --listen ADDRESS:PORT [options] FILE...
+       fwknopd fleet submit --os|--replay --nats URL [options] FILE...
 
 Has the files read by fwknopd fleet work on many machines, which have them at the same place or
-below their --root, and prints what fwknopd --os would. With --listen it is the server of the job,
-and prints the token that workers join with. After an interrupt the same command goes on with the
-results that are there.
+below their --root, and prints what fwknopd --os or fwknopd replay would. With --listen it is the
+server of the job, and prints the token that workers join with. After an interrupt the same command
+goes on with the results that are there. Workers of a replay get no keys and decide nothing.
 `,
 	FleetWork: `usage: fwknopd fleet work --join TOKEN@ADDRESS:PORT [--jobs N] [--root DIR]
        fwknopd fleet work --nats URL [--jobs N] [--root DIR]
@@ -257,6 +257,7 @@ var examples = map[Command][]string{
 	},
 	FleetSubmit: {
 		"fwknopd fleet submit --os --listen 192.0.2.5:4222 /archive/2025/*.log.gz",
+		"fwknopd fleet submit --replay --listen 192.0.2.5:4222 -c /etc/fwknop/fwknopd.conf /archive/2025/*.pcap.zst",
 		"fwknopd fleet submit --os --brief --nats tls://nats.example:4222 --credentials jobs.creds --root /archive /archive/*.log",
 	},
 	FleetWork: {"fwknopd fleet work --join @/run/job.token --root /archive"},

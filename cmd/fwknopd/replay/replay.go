@@ -70,7 +70,7 @@ func forEachDecision(src *ingest.Reader, d *decider, take func(now time.Time, re
 type run struct {
 	*decider
 	other *decider // of --what-if
-	src   *ingest.Reader
+	records
 	out   *bufio.Writer
 	form  form
 	color bool
@@ -84,29 +84,29 @@ type run struct {
 	behind *behind // nil: decisions are shown at once
 }
 
+// records is where a run is in its records, and what they were so far.
+type records interface {
+	Position() ingest.Position
+	Counts() ingest.Counts
+}
+
 func (o *options) replay(ctx context.Context) error {
-	raiseGCTarget()
-	c := &frameFilter{}
-	r := &run{out: bufio.NewWriterSize(o.stdout, 64<<10), form: formOf(o.Options), color: cli.Color(o.stdout), quiet: o.quiet}
-	var err error
-	if r.decider, err = o.load("", c); err != nil {
+	r, frames, err := o.newRun()
+	if err != nil {
 		return err
 	}
-	if o.WhatIf != "" {
-		if r.other, err = o.load(o.WhatIf, c); err != nil {
-			return err
-		}
-	}
-	if r.src, err = o.read(r.server, c); err != nil {
+	src, err := o.read(r.server, frames)
+	if err != nil {
 		return err
 	}
-	defer r.src.Close()
+	defer src.Close()
+	r.records = src.Stats()
 	if err := o.collect(r); err != nil {
 		return err
 	}
-	r.ahead.prepare(r.Engine, func() (*ingest.Reader, error) { return o.readAgain(r.server, c) })
-	stop := o.log.Progress(r.src)
-	err = pipe.Run(ctx, r.src, r.step)
+	r.ahead.prepare(r.Engine, func() (*ingest.Reader, error) { return o.readAgain(r.server, frames) })
+	stop := o.log.Progress(src)
+	err = pipe.Run(ctx, src, r.step)
 	r.ahead.stop()
 	if r.behind != nil {
 		if failed := r.behind.stop(); err == nil {
@@ -117,11 +117,31 @@ func (o *options) replay(ctx context.Context) error {
 	if errors.Is(err, context.Canceled) {
 		err = inputs.ErrInterrupted
 	}
+	return o.end(r, err, func() { o.log.Outcomes(src) })
+}
+
+// newRun returns a run without records, and the filter of its frames.
+func (o *options) newRun() (r *run, frames *frameFilter, err error) {
+	raiseGCTarget()
+	frames = new(frameFilter)
+	r = &run{out: bufio.NewWriterSize(o.stdout, 64<<10), form: formOf(o.Options), color: cli.Color(o.stdout), quiet: o.quiet}
+	if r.decider, err = o.load("", frames); err != nil {
+		return nil, nil, err
+	}
+	if o.WhatIf != "" {
+		r.other, err = o.load(o.WhatIf, frames)
+	}
+	return r, frames, err
+}
+
+// end prints what is said when all records were decided, or until err; warn prints what was wrong with
+// the inputs.
+func (o *options) end(r *run, err error, warn func()) error {
 	if flush := r.out.Flush(); err == nil {
 		err = flush
 	}
 	r.printSummary(o.diagnostic)
-	o.log.Outcomes(r.src)
+	warn()
 	if failed := o.summarize(r, err); err == nil || failed != nil {
 		err = failed
 	}
@@ -158,7 +178,7 @@ func (r *run) step(ev *parse.Event) error {
 	if r.other != nil {
 		return r.printDifference(ev)
 	}
-	if err := r.show(ev, &r.d, r.src.Stats().Position(), r.now); err != nil {
+	if err := r.show(ev, &r.d, r.Position(), r.now); err != nil {
 		return err
 	}
 	if r.stats == nil && r.ahead.started() {
@@ -175,7 +195,7 @@ func (r *run) stepBehind(ev *parse.Event) error {
 		r.count.ignored++
 		return nil
 	}
-	return r.behind.take(r.now, ev, &d, r.src.Stats().Position())
+	return r.behind.take(r.now, ev, &d, r.Position())
 }
 
 // showHandover does for r.behind what step does after the decision.
@@ -253,7 +273,7 @@ func (r *run) write(e *report.Entry) error {
 func (r *run) occurred(what string) bool {
 	switch what {
 	case "malformed":
-		return r.src.Stats().Counts().Malformed > 0
+		return r.Counts().Malformed > 0
 	case report.Refused:
 		return r.count.refused+r.count.unopened > 0
 	case report.Granted:

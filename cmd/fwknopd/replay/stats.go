@@ -44,7 +44,7 @@ func (o *options) summarize(r *run, reason error) error {
 	if r.stats == nil || reason != nil && !errors.Is(reason, inputs.ErrInterrupted) && !errors.As(reason, &unread) {
 		return nil
 	}
-	about := stats.About{Inputs: o.files, Counts: r.src.Stats().Counts()}
+	about := stats.About{Inputs: o.files, Counts: r.Counts()}
 	if reason != nil {
 		about.Notes = append(about.Notes, reason.Error())
 	}

@@ -64,7 +64,7 @@ func (t *decisionCounts) countReason(d *policy.Decision) {
 
 // printSummary prints counts that account for every record and every event.
 func (r *run) printSummary(w io.Writer) {
-	c := r.src.Stats().Counts()
+	c := r.Counts()
 	fmt.Fprintf(w, "fwknopd: %s (%d bytes)\n", c, c.Bytes)
 	if c.Forged > 0 {
 		fmt.Fprintf(w, "fwknopd: %s of log lines that show that a program wrote them, not the kernel\n", conf.Count(int(c.Forged), "event"))

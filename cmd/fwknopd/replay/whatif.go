@@ -18,7 +18,7 @@ func (r *run) printDifference(ev *parse.Event) error {
 	}
 	r.count.changed++
 	r.count.countEvent(&would)
-	at := r.src.Stats().Position()
+	at := r.Position()
 	var now, then report.Entry
 	now.Set(r.access, ev.Time, ev, &r.d, at)
 	then.Set(r.other.access, ev.Time, ev, &would, at)

@@ -60,10 +60,10 @@ type partialReader struct {
 	c   *Counter
 	add func(*record, *names)
 
-	in    *bufio.Reader
-	sum   uint32
-	about []byte
-	end   Totals
+	summed summed
+	in     *bufio.Reader // of summed
+	about  []byte
+	end    Totals
 
 	matched [][]*fingerprint.Signature
 	unknown []Unknown
@@ -74,7 +74,8 @@ type partialReader struct {
 }
 
 func (p *partialReader) read(r io.Reader) error {
-	p.in = bufio.NewReaderSize(r, writeBuffer)
+	p.summed.r = r
+	p.in = bufio.NewReaderSize(&p.summed, writeBuffer)
 	p.names = names{resultOf: p.result, tunnelOf: p.tunnel}
 	magic, err := p.bytes(len(partialMagic))
 	if err != nil || string(magic) != partialMagic {
@@ -106,45 +107,48 @@ func (p *partialReader) read(r io.Reader) error {
 
 // item reads an item, which is valid until the next one.
 func (p *partialReader) item() (kind byte, b []byte, err error) {
-	head, err := p.bytes(1)
-	if err != nil {
-		return 0, nil, err
+	if kind, err = p.in.ReadByte(); err != nil {
+		return 0, nil, cutShort(err)
 	}
-	kind = head[0]
-	var n uint64
-	for shift := 0; ; shift += 7 {
-		if head, err = p.bytes(1); err != nil {
-			return 0, nil, err
-		}
-		n |= uint64(head[0]&0x7f) << shift
-		if head[0] < 0x80 {
-			break
-		}
-		if shift > 14 {
-			return 0, nil, badPartial("an item that is too long")
-		}
-	}
-	if n > MaxAbout || n > maxItem && kind != itemAbout {
+	n, err := binary.ReadUvarint(p.in)
+	switch {
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return 0, nil, cutShort(err)
+	case err != nil || n > MaxAbout || n > maxItem && kind != itemAbout:
 		return 0, nil, badPartial("an item of %d bytes", n)
 	}
 	b, err = p.bytes(int(n))
 	return kind, b, err
 }
 
-// bytes reads n bytes into the sum.
+// bytes reads n bytes.
 func (p *partialReader) bytes(n int) ([]byte, error) {
 	if cap(p.buf) < n {
 		p.buf = make([]byte, n)
 	}
 	b := p.buf[:n]
-	if _, err := io.ReadFull(p.in, b); err != nil {
-		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-			err = badPartial("it is cut short")
-		}
-		return nil, err
+	_, err := io.ReadFull(p.in, b)
+	return b, cutShort(err)
+}
+
+// cutShort returns err, if it is the end of the partial as that of a damaged one.
+func cutShort(err error) error {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return badPartial("it is cut short")
 	}
-	p.sum = crc32.Update(p.sum, castagnoli, b)
-	return b, nil
+	return err
+}
+
+// A summed reader has the CRC-32C of what was read.
+type summed struct {
+	r   io.Reader
+	sum uint32
+}
+
+func (s *summed) Read(b []byte) (int, error) {
+	n, err := s.r.Read(b)
+	s.sum = crc32.Update(s.sum, castagnoli, b[:n])
+	return n, err
 }
 
 func (p *partialReader) decodeEnd(b []byte, sources int) error {
@@ -156,21 +160,22 @@ func (p *partialReader) decodeEnd(b []byte, sources int) error {
 	return nil
 }
 
-// checkSum compares the sum with what follows, which must be the end.
+// checkSum reads the sum, behind which nothing may follow.
 func (p *partialReader) checkSum() error {
-	want := p.sum
-	got, err := p.bytes(sumSize)
-	if err != nil {
+	if _, err := p.bytes(sumSize); err != nil {
 		return err
-	}
-	if binary.LittleEndian.Uint32(got) != want {
-		return badPartial("its checksum is wrong")
 	}
 	if _, err := p.in.ReadByte(); !errors.Is(err, io.EOF) {
 		return badPartial("something follows it")
 	}
+	if p.summed.sum != soundSum {
+		return badPartial("its checksum is wrong")
+	}
 	return nil
 }
+
+// soundSum is the CRC-32C of anything with its own CRC-32C behind it.
+const soundSum = 0x48674bc7
 
 // decode reads what is in an item other than the last.
 func (p *partialReader) decode(kind byte, b []byte) (err error) {

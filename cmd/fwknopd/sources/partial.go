@@ -15,7 +15,7 @@ import (
 // A partial is what a [Counter] has counted, for the Counter of another process: partialMagic, items,
 // and the CRC-32C of both, 4 bytes, which shows damage; who can write one can say anything. An item is its kind, its length as a varint, and so many bytes. Records
 // stand in order of first appearance and refer to the names in front of them by number.
-const partialMagic = "fwknopd partial 1\n"
+const partialMagic = "fwknopd partial 2\n"
 
 // The kinds of items.
 const (
@@ -23,7 +23,7 @@ const (
 	itemMatched = 'm' // the signatures of the next combination, from 0: their indexes, as varints
 	itemUnknown = 'u' // the next kind of SYN that no signature fits: see appendUnknown
 	itemTunnel  = 't' // the next path of tunnels, from 1: see appendPath
-	itemRecord  = 'r' // a source: see record.appendTo, without the length
+	itemRecord  = 'r' // a source: see record.appendTo, without the length and the order
 	itemEnd     = 'e' // SYNs, those dropped, optionless and cut, and sources, 8 bytes each; the last item
 )
 
@@ -139,6 +139,7 @@ func (p *partialWriter) record(r *record) error {
 			return appendPath(p.name[:0], p.c.table.paths[r.tunnel])
 		}))
 	}
+	r.order = 0 // they stand in it
 	p.buf = r.appendTo(p.buf[:0])
 	p.item(itemRecord, p.buf[lengthSize:])
 	return p.err

@@ -3,6 +3,8 @@ package sources
 import (
 	"encoding/binary"
 	"errors"
+	"math"
+	"time"
 )
 
 // A record is all that a table has on one source, apart from the table.
@@ -58,11 +60,17 @@ func (t *table) take(r *record) bool {
 	return true
 }
 
-// A record in a file is its length after that field, 4 bytes; the fields up to tunnel in their
-// order; flags; and, if the flag is set, each of: the number of results and these, as varints;
-// results left out; decisions; ports. Numbers are little-endian.
+// A record in a file is its length after that field, 4 bytes; flags; the address, 4 bytes with isIPv4,
+// else 16; its order and SYNs; and, if the flag is set, each of: the first time, in seconds with
+// wholeSeconds, else in ns, and how much later the last one is; the tunnel; the number of results and
+// these; results left out; decisions; ports. Numbers are varints, but for those of ports, which are
+// little-endian.
 const (
-	hasResults = 1 << iota
+	isIPv4 = 1 << iota
+	hasTime
+	wholeSeconds
+	hasTunnel
+	hasResults
 	hasOmitted
 	hasDecided
 	hasPorts
@@ -70,47 +78,81 @@ const (
 
 const (
 	lengthSize = 4
-	fixedSize  = 16 + 8 + 8 + 8 + 4 + 2 + 1
+	keySize    = 16
+	v4Size     = 4
+	prefixSize = keySize - v4Size
+	second     = int64(time.Second)
 	portsSize  = 4 + 4 + 4 + 8*portsOfSource
 	// maxRecord bounds the size of a record.
-	maxRecord = lengthSize + fixedSize + binary.MaxVarintLen32*(MaxResults+1) + 4 + 8 + portsSize
+	maxRecord = lengthSize + 1 + keySize + 4*binary.MaxVarintLen64 + binary.MaxVarintLen16 +
+		binary.MaxVarintLen32*(1+MaxResults+1+2) + portsSize
 )
 
 // appendTo appends r as it is in a file.
 func (r *record) appendTo(b []byte) []byte {
 	begin := len(b)
-	le := binary.LittleEndian
-	b = append(b, 0, 0, 0, 0)
-	b = append(b, r.key[:]...)
-	b = le.AppendUint64(b, r.order)
-	b = le.AppendUint64(b, uint64(r.first))
-	b = le.AppendUint64(b, uint64(r.last))
-	b = le.AppendUint32(b, r.syns)
-	b = le.AppendUint16(b, r.tunnel)
-	flags := len(b)
-	b = append(b, 0)
-	if len(r.results) > 0 {
-		b[flags] |= hasResults
+	flags := r.flags()
+	b = append(b, 0, 0, 0, 0, flags)
+	if flags&isIPv4 != 0 {
+		b = append(b, r.key[prefixSize:]...)
+	} else {
+		b = append(b, r.key[:]...)
+	}
+	b = binary.AppendUvarint(b, r.order)
+	b = binary.AppendUvarint(b, uint64(r.syns))
+	if flags&hasTime != 0 {
+		first, last := r.first, r.last
+		if flags&wholeSeconds != 0 {
+			first, last = first/second, last/second
+		}
+		b = binary.AppendUvarint(binary.AppendVarint(b, first), uint64(last-first))
+	}
+	if flags&hasTunnel != 0 {
+		b = binary.AppendUvarint(b, uint64(r.tunnel))
+	}
+	if flags&hasResults != 0 {
 		b = binary.AppendUvarint(b, uint64(len(r.results)))
 		for _, result := range r.results {
 			b = binary.AppendVarint(b, int64(result))
 		}
 	}
-	if r.omitted > 0 {
-		b[flags] |= hasOmitted
-		b = le.AppendUint32(b, r.omitted)
+	if flags&hasOmitted != 0 {
+		b = binary.AppendUvarint(b, uint64(r.omitted))
 	}
-	if r.decided != (decided{}) {
-		b[flags] |= hasDecided
-		b = le.AppendUint32(le.AppendUint32(b, r.decided.granted), r.decided.refused)
+	if flags&hasDecided != 0 {
+		b = binary.AppendUvarint(binary.AppendUvarint(b, uint64(r.decided.granted)), uint64(r.decided.refused))
 	}
-	if r.votes > 0 {
-		b[flags] |= hasPorts
-		b = r.ports.appendTo(le.AppendUint32(b, r.votes))
+	if flags&hasPorts != 0 {
+		b = r.ports.appendTo(binary.LittleEndian.AppendUint32(b, r.votes))
 	}
-	le.PutUint32(b[begin:], uint32(len(b)-begin-lengthSize))
+	binary.LittleEndian.PutUint32(b[begin:], uint32(len(b)-begin-lengthSize))
 	return b
 }
+
+// flags returns those of r.
+func (r *record) flags() (flags byte) {
+	for _, f := range [...]struct {
+		set  bool
+		flag byte
+	}{
+		{[prefixSize]byte(r.key[:]) == mapped, isIPv4},
+		{r.first != math.MaxInt64 || r.last != noTime, hasTime},
+		{r.first%second == 0 && r.last%second == 0, wholeSeconds},
+		{r.tunnel != 0, hasTunnel},
+		{len(r.results) > 0, hasResults},
+		{r.omitted > 0, hasOmitted},
+		{r.decided != decided{}, hasDecided},
+		{r.votes > 0, hasPorts},
+	} {
+		if f.set {
+			flags |= f.flag
+		}
+	}
+	return flags
+}
+
+// mapped is what an IPv4 address in its mapped form begins with.
+var mapped = [prefixSize]byte{10: 0xff, 11: 0xff}
 
 func (c *portCounts) appendTo(b []byte) []byte {
 	le := binary.LittleEndian
@@ -126,15 +168,28 @@ var errDamaged = errors.New("a temporary file has changed")
 
 // decode reads what appendTo wrote, without the length. The results of r are reused.
 func (r *record) decode(b []byte) error {
-	if len(b) < fixedSize {
+	if len(b) == 0 {
 		return errDamaged
 	}
-	le := binary.LittleEndian
-	*r = record{
-		key: [16]byte(b), order: le.Uint64(b[16:]), first: int64(le.Uint64(b[24:])), last: int64(le.Uint64(b[32:])),
-		syns: le.Uint32(b[40:]), tunnel: le.Uint16(b[44:]), results: r.results[:0],
+	flags, rest := b[0], fields(b[1:])
+	*r = record{results: r.results[:0], first: math.MaxInt64, last: noTime}
+	if flags&isIPv4 != 0 {
+		copy(r.key[:], mapped[:])
+		rest.copyTo(r.key[prefixSize:])
+	} else {
+		rest.copyTo(r.key[:])
 	}
-	flags, rest := b[46], fields(b[fixedSize:])
+	r.order, r.syns = rest.uvarint(), uint32(rest.uvarint())
+	if flags&hasTime != 0 {
+		r.first = rest.varint()
+		r.last = r.first + int64(rest.uvarint())
+		if flags&wholeSeconds != 0 {
+			r.first, r.last = r.first*second, r.last*second
+		}
+	}
+	if flags&hasTunnel != 0 {
+		r.tunnel = uint16(rest.uvarint())
+	}
 	if flags&hasResults != 0 {
 		n := rest.uvarint()
 		if n > MaxResults {
@@ -145,28 +200,38 @@ func (r *record) decode(b []byte) error {
 		}
 	}
 	if flags&hasOmitted != 0 {
-		r.omitted = rest.uint32()
+		r.omitted = uint32(rest.uvarint())
 	}
 	if flags&hasDecided != 0 {
-		r.decided = decided{rest.uint32(), rest.uint32()}
+		r.decided = decided{uint32(rest.uvarint()), uint32(rest.uvarint())}
 	}
-	if flags&hasPorts != 0 {
-		if r.votes = rest.uint32(); r.votes == 0 {
-			return errDamaged
-		}
-		r.ports.rest, r.ports.n = rest.uint32(), rest.uint32()
-		for i := range r.ports.port {
-			r.ports.port[i], r.ports.count[i] = portKey(rest.uint32()), rest.uint32()
-		}
-	}
-	if rest == nil || len(rest) > 0 || r.ports.n > portsOfSource {
+	if flags&hasPorts != 0 && !r.decodePorts(&rest) || rest == nil || len(rest) > 0 {
 		return errDamaged
 	}
 	return nil
 }
 
+// decodePorts reads votes and ports; false if they are none.
+func (r *record) decodePorts(rest *fields) bool {
+	r.votes = rest.uint32()
+	r.ports.rest, r.ports.n = rest.uint32(), rest.uint32()
+	for i := range r.ports.port {
+		r.ports.port[i], r.ports.count[i] = portKey(rest.uint32()), rest.uint32()
+	}
+	return r.votes > 0 && r.ports.n <= portsOfSource
+}
+
 // fields are what is left of a record; nil if something was missing.
 type fields []byte
+
+// copyTo fills b.
+func (f *fields) copyTo(b []byte) {
+	if copy(b, *f) < len(b) {
+		*f = nil
+		return
+	}
+	*f = (*f)[len(b):]
+}
 
 func (f *fields) uint32() uint32 {
 	if len(*f) < 4 {
