@@ -7,46 +7,15 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"fwknopd/cmd/fwknopd/fleetlink"
+	"fwknopd/fixtures/fleetlab"
 	"fwknopd/fixtures/wait"
 )
 
-// gatewayMay are the permissions of a gateway, as FLEET.md has them.
-func gatewayMay(name string) *server.Permissions {
-	return &server.Permissions{
-		Publish: &server.SubjectPermission{Allow: []string{
-			"$JS.API.STREAM.INFO.KV_fwknop_claims", "$JS.API.STREAM.CREATE.KV_fwknop_claims", "$JS.API.STREAM.MSG.GET.KV_fwknop_claims",
-			"$KV.fwknop_claims.*", "$KV.fwknop_claims.probe." + name, "fwknop.alive." + name,
-			"$JS.API.STREAM.INFO.fwknop_announced", "$JS.API.STREAM.CREATE.fwknop_announced", "$JS.API.CONSUMER.CREATE.fwknop_announced.>",
-			"$JS.API.CONSUMER.INFO.fwknop_announced.>", "$JS.API.CONSUMER.DELETE.fwknop_announced.>", "$JS.API.CONSUMER.MSG.NEXT.fwknop_announced.>",
-			"fwknop.announced.edge." + name, "fwknop.revoke." + name, "fwknop.revoked." + name,
-		}},
-		Subscribe: &server.SubjectPermission{Allow: []string{"_INBOX_fwknop_" + name + ".>", "fwknop.alive.*", "fwknop.revoke.*", "fwknop.revoked.*"}},
-	}
-}
-
-// outsideServer starts a server that listens for clients, with a user for each name.
-func outsideServer(t *testing.T, names ...string) string {
-	t.Helper()
-	o := &server.Options{Host: "127.0.0.1", Port: -1, NoSigs: true, NoLog: true, JetStream: true, StoreDir: t.TempDir()}
-	for _, name := range names {
-		o.Users = append(o.Users, &server.User{Username: name, Password: name, Permissions: gatewayMay(name)})
-	}
-	s, err := server.NewServer(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Start()
-	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
-	if !s.ReadyForConnections(wait.Timeout) {
-		t.Fatal("the server does not start")
-	}
-	return s.Addr().String()
-}
+func TestMain(m *testing.M) { fleetlab.Main(m) }
 
 func outsideConfig(name, address string) fleetlink.Config {
 	return fleetlink.Config{Name: name, Servers: []string{"nats://" + name + ":" + name + "@" + address}, MaxAge: testAge}
@@ -56,7 +25,7 @@ func outsideConfig(name, address string) fleetlink.Config {
 // the other is denied.
 func TestOutside(t *testing.T) {
 	t.Parallel()
-	address := outsideServer(t, "gw1", "gw2")
+	address := fleetlab.Outside(t, "gw1", "gw2")
 	nodes := openAll(t, []fleetlink.Config{outsideConfig("gw1", address), outsideConfig("gw2", address)})
 	patient(t, nodes[0])
 	if a := nodes[0].Claim(t.Context(), claimOf("a")); a.Verdict != fleetlink.First {
@@ -113,7 +82,7 @@ func TestWrongSettings(t *testing.T) {
 // server, and none can announce or order as another.
 func TestOutsideGroup(t *testing.T) {
 	t.Parallel()
-	address := outsideServer(t, "gw1", "gw2")
+	address := fleetlab.Outside(t, "gw1", "gw2")
 	list := []fleetlink.Config{outsideConfig("gw1", address), outsideConfig("gw2", address)}
 	for i := range list {
 		list[i].Group, list[i].Since = "edge", time.Now().Add(-time.Second)
