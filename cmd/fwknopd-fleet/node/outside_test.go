@@ -2,6 +2,7 @@ package node
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -66,6 +67,7 @@ func TestWrongSettings(t *testing.T) {
 		"leaves no mark": func(c *jetstream.StreamConfig) { c.SubjectDeleteMarkerTTL = 0 },
 		"storage":        func(c *jetstream.StreamConfig) { c.Storage = jetstream.MemoryStorage },
 		"want of room":   func(c *jetstream.StreamConfig) { c.Discard = jetstream.DiscardOld },
+		"per_subject":    func(c *jetstream.StreamConfig) { c.MaxMsgsPerSubject = 1 },
 		"max_age":        func(c *jetstream.StreamConfig) { c.MaxAge = time.Hour },
 		"allow_direct":   func(c *jetstream.StreamConfig) { c.AllowDirect = true },
 	} {
@@ -124,4 +126,43 @@ func TestOutsideGroup(t *testing.T) {
 		}
 	}
 	wait.For(t, "all to be denied", func() bool { return denied.Load() == 6 })
+}
+
+// TestClaimsStay: a gateway with the permissions of FLEET.md can have the claim of another one neither
+// removed nor end sooner, and having all removed gets it nothing.
+func TestClaimsStay(t *testing.T) {
+	t.Parallel()
+	address := fleetlab.Outside(t, "gw1", "gw2")
+	n := openAll(t, []fleetlink.Config{outsideConfig("gw2", address)})[0]
+	patient(t, n)
+	nc, err := nats.Connect("nats://gw1:gw1@"+address, nats.CustomInboxPrefix(inboxPrefix+"gw1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	publish := func(c fleetlink.Claim, h nats.Header) {
+		if answer, err := nc.RequestMsg(&nats.Msg{Subject: claimKey(c), Header: h}, wait.Timeout); err != nil || strings.Contains(string(answer.Data), "error") {
+			t.Errorf("%v: %v", h, err)
+		}
+	}
+	list := []nats.Header{{}, {"Nats-TTL": {"1s"}}, {"Nats-TTL": {"1s"}, "KV-Operation": {"PURGE"}}, {"Nats-TTL": {"1s"}, "Nats-Marker-Reason": {"MaxAge"}},
+		{"Nats-TTL": {"1s"}, "Nats-Marker-Reason": {"Remove"}, "Nats-Rollup": {"sub"}}}
+	use, _ := n.claims.current()
+	for i, h := range list {
+		c := claimOf(fmt.Sprint(i))
+		if a := n.Claim(t.Context(), c); a.Verdict != fleetlink.First {
+			t.Fatalf("%+v", a)
+		}
+		publish(c, h)
+		m, err := use.bucket.GetLastMsgForSubject(t.Context(), claimKey(c))
+		if ttl := m.Header.Get("Nats-TTL"); err != nil || ttl != "" && ttl != fmt.Sprint(lifetime(testAge).Seconds()) {
+			t.Errorf("in the place of a claim: %v, %v", m.Header, err)
+		}
+	}
+	publish(claimOf("the last"), nats.Header{"Nats-Rollup": {"all"}})
+	for i := range list {
+		if a := n.Claim(t.Context(), claimOf(fmt.Sprint(i))); a.Verdict == fleetlink.First {
+			t.Errorf("claimed again: %d", i)
+		}
+	}
 }
