@@ -274,6 +274,30 @@ func TestHostile(t *testing.T) {
 	}
 }
 
+// TestForeseenEvents: a gateway that publishes first under the id of another one's events keeps none of them
+// from being stored.
+func TestForeseenEvents(t *testing.T) {
+	t.Parallel()
+	g := open(t, configs(t, 1)[0])
+	p := g.monitor(t)
+	send(t, p, 1, 1)
+	g.published(t, 1)
+	first, err := g.all(t, hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := &nats.Msg{Subject: eventSubjects + "gw2", Data: []byte("{}"), Header: nats.Header{}}
+	m.Header.Set(header, idOf("gw1", &fleetlink.Events{Run: first[0].Run, First: 2, Objects: []string{""}}))
+	if _, err := g.JetStream().PublishMsg(t.Context(), m); err != nil {
+		t.Fatal(err)
+	}
+	send(t, p, 2, 2)
+	g.published(t, 2)
+	if got := g.events(t, fleetlink.Query{Since: 3600, Gateway: "gw1"}); len(got) != 2 || got[1] != `gw1 2 {"n":2}` {
+		t.Errorf("%q", got)
+	}
+}
+
 func TestRetention(t *testing.T) {
 	t.Parallel()
 	g := open(t, configs(t, 1)[0])
