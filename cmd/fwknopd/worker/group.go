@@ -204,5 +204,5 @@ func (w *worker) announcement(now time.Time, ev *parse.Event, d *policy.Decision
 		return nil
 	}
 	return &fleetlink.Announcement{Payload: string(ev.Payload), Src: ev.Src, Dst: ev.Dst, Proto: uint8(ev.Proto),
-		At: now, Digest: sha256.Sum256(m.Plaintext), End: d.Grant.Expires}
+		At: now.UTC(), Digest: sha256.Sum256(m.Plaintext), End: d.Grant.Expires.UTC()}
 }
