@@ -387,6 +387,7 @@ func TestForeseenAnnouncement(t *testing.T) {
 	nodes := openAll(t, ofGroup(t, 4))
 	patient(t, nodes[0])
 	heard := hear(t, nodes[2])
+	wait.For(t, "the stream", func() bool { _, err := nodes[1].announcements(t.Context()); return err == nil })
 	a := announcementOf("a", time.Minute)
 	for _, id := range []string{base64.RawURLEncoding.EncodeToString(a.Digest[:]), "gw1"} {
 		if _, err := nodes[1].js.Publish(t.Context(), announceSubjects+"edge.gw2", []byte("junk"), jetstream.WithMsgID(id)); err != nil {

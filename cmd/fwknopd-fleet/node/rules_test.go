@@ -105,7 +105,7 @@ func TestBeginsAnew(t *testing.T) {
 			t.Errorf("%s: claimed twice", name)
 		}
 		ready(t, n)
-		if a := n.Claim(t.Context(), old); a.Verdict != fleetlink.Unavailable || !strings.Contains(a.Why, "older than the claims") {
+		if a := n.Claim(t.Context(), old); a.Verdict != fleetlink.Unclaimable || !strings.Contains(a.Why, "older than the claims") {
 			t.Errorf("%s: %+v", name, a)
 		}
 		n.Close()
