@@ -32,6 +32,8 @@ const (
 	textClaimTime    = "the claim is of another time than the message can be"
 	textPacketSource = "the message does not hold the address that it opens, and the word of another gateway is not taken for that of a packet"
 	textInsideSource = "the address in the message is not in SOURCE, and the word of another gateway is not taken for where the packet came from"
+	textInterface    = "the stanza has RESTRICT_INTF, and the word of another gateway is not taken for the interface"
+	textBlacklisted  = "the address in the message is in BLACKLIST"
 	textNoCommands   = "no command is run for a message that came to another gateway"
 )
 
@@ -39,7 +41,8 @@ const (
 // does a packet that came here, with ev as that gateway has described the packet. What differs:
 //
 //   - no sequences are looked for, and no commands are run;
-//   - the message has to hold the address that it opens, in SOURCE, as no other gateway may choose it;
+//   - the message has to hold the address that it opens, in SOURCE and not in BLACKLIST, as no other
+//     gateway may choose it, and a stanza with RESTRICT_INTF opens nothing;
 //   - nothing is claimed: the claim has to be that of the gateway that announces the message. The
 //     age of the message, and a one-time code, are judged by its time;
 //   - the grant ends when that of the other gateway does, and no later than one of this gateway that
@@ -90,6 +93,8 @@ func (e *Engine) checkAnnounced(r *request) (ref *refusal) {
 		ref = refuse(FleetHolder, textClaimTime)
 	case !a.End.After(r.now):
 		ref = refuseEnded(a)
+	case e.server.Blacklist.Contains(r.msg.Allow): // as it would be if the packet had come here, from there
+		ref = refuse(SPASource, textBlacklisted)
 	default:
 		return nil
 	}
@@ -109,6 +114,8 @@ func (a *Announcement) checkStanza(r *request, st *stanza) *refusal {
 		return refuse(FleetCommand, textNoCommands)
 	case r.msg.Allow.IsUnspecified() || first != r.msg.Allow || second.IsValid():
 		return refuse(FleetAddress, textPacketSource)
+	case st.Interface != "":
+		return refuse(FleetAddress, textInterface)
 	case !st.Source.Contains(r.msg.Allow):
 		return &refusal{FleetAddress, Detail{Got: r.msg.Allow.String(), Text: textInsideSource}}
 	}

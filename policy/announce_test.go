@@ -54,6 +54,12 @@ func TestAnnounced(t *testing.T) {
 		}, "fleet.address: " + textInsideSource},
 		"own blacklist": {nil, func(s *situation, _ heard) { s.server.Blacklist = nets("192.0.2.7/32") }, "spa.source"},
 
+		"own blacklist, and another source": {nil, func(s *situation, h heard) {
+			s.server.Blacklist = nets("192.0.2.7/32")
+			h.ev.Src = netip.MustParseAddrPort("203.0.113.9:1")
+		}, "spa.source: " + textBlacklisted},
+		"own interface": {nil, func(s *situation, _ heard) { s.one().Interface = "eth1" }, "fleet.address: " + textInterface},
+
 		"the address of the packet": {func(s *situation) { s.msg.Text = "0.0.0.0,tcp/22" }, nil, "fleet.address: " + textPacketSource},
 		"GRANT_ADDRESS packet": {nil, func(s *situation, h heard) {
 			s.one().GrantAddress = conf.AddressPacket

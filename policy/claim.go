@@ -21,7 +21,8 @@ type ClaimAnswer struct {
 	Taken bool      // it was claimed before
 	By    string    // Taken: the gateway that did; "" if it is not known
 	At    time.Time // Taken: when; zero if it is not known
-	Why   string    // neither: the reason
+	Never bool      // the fleet answers, and cannot tell whether it was claimed before; Why
+	Why   string    // neither first nor taken: the reason
 }
 
 // Texts of [Detail] of claims.
@@ -48,7 +49,7 @@ func (e *Engine) claim(r *request, st *stanza, d *Decision) *refusal {
 		case a.First:
 		case a.Taken:
 			ref = refuseTaken(&a)
-		case e.server.FleetOnPartition == conf.PartitionLocal:
+		case !a.Never && e.server.FleetOnPartition == conf.PartitionLocal:
 			d.Degraded = true
 		default:
 			ref = refuse(SPAFleet, a.Why)

@@ -38,6 +38,8 @@ func TestClaims(t *testing.T) {
 		{"no quorum", ClaimAnswer{Why: "no quorum"}, nil, "spa.fleet: no quorum", 1},
 		{"nothing is known", ClaimAnswer{}, nil, "spa.fleet", 1},
 		{"no quorum, local", ClaimAnswer{Why: "no quorum"}, func(s *situation) { s.server.FleetOnPartition = conf.PartitionLocal }, granted + " degraded", 1},
+		{"older than the claims", ClaimAnswer{Never: true, Why: "older"}, nil, "spa.fleet: older", 1},
+		{"older than the claims, local", ClaimAnswer{Never: true, Why: "older"}, func(s *situation) { s.server.FleetOnPartition = conf.PartitionLocal }, "spa.fleet: older", 1},
 		{"first, local", ClaimAnswer{First: true}, func(s *situation) { s.server.FleetOnPartition = conf.PartitionLocal }, granted, 1},
 		{"taken, local", ClaimAnswer{Taken: true, By: "gw2"}, func(s *situation) { s.server.FleetOnPartition = conf.PartitionLocal }, "spa.replay: claimed by the gateway gw2", 1},
 		{"without ageing", ClaimAnswer{First: true}, func(s *situation) { s.server.Aging = false }, "spa.fleet: " + textNoAging, 0},

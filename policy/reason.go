@@ -78,7 +78,7 @@ const (
 	// Of messages that another gateway has announced; they have those of SPA too.
 	FleetHolder  Reason = "fleet.holder"  // the gateway that announced it has no claim on it
 	FleetEnded   Reason = "fleet.ended"   // its grant is over
-	FleetAddress Reason = "fleet.address" // it does not hold the address that it opens
+	FleetAddress Reason = "fleet.address" // it does not hold the address that it opens, or is for an interface
 	FleetCommand Reason = "fleet.command" // it would run a command
 
 	NoStanza Reason = "no_stanza"

@@ -6,17 +6,20 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
 	"fwknopd/cmd/fwknopd-fleet/node"
 	"fwknopd/cmd/fwknopd/fleetlink"
+	"fwknopd/fixtures/fleetlab"
 	"fwknopd/fixtures/wait"
 )
+
+func TestMain(m *testing.M) { fleetlab.Main(m) }
 
 // A gateway is a member of a fleet in the test, with its part of the events.
 type gateway struct {
@@ -163,7 +166,10 @@ var hour = fleetlink.Query{Since: 3600}
 func TestEventsOfTwoGateways(t *testing.T) {
 	t.Parallel()
 	list := configs(t, 3)
-	all := []*gateway{open(t, list[0]), open(t, list[1]), open(t, list[2])}
+	all := make([]*gateway, len(list))
+	for i, cfg := range slices.Backward(list) { // those before it connect to a member
+		all[i] = open(t, cfg)
+	}
 	for i, g := range all[:2] {
 		send(t, g.monitor(t), 1, 3)
 		g.published(t, 3)
@@ -204,7 +210,10 @@ func TestEventsOfTwoGateways(t *testing.T) {
 func TestPartition(t *testing.T) {
 	t.Parallel()
 	list := configs(t, 3)
-	all := []*gateway{open(t, list[0]), open(t, list[1]), open(t, list[2])}
+	all := make([]*gateway, len(list))
+	for i, cfg := range slices.Backward(list) { // those before it connect to a member
+		all[i] = open(t, cfg)
+	}
 	p := all[0].monitor(t)
 	send(t, p, 1, 5)
 	if err := p.Open([]byte(`{"v":1}`)); err != nil {
@@ -276,6 +285,30 @@ func TestHostile(t *testing.T) {
 	}
 }
 
+// TestForeseenEvents: a gateway that publishes first under the id of another one's events keeps none of them
+// from being stored.
+func TestForeseenEvents(t *testing.T) {
+	t.Parallel()
+	g := open(t, configs(t, 1)[0])
+	p := g.monitor(t)
+	send(t, p, 1, 1)
+	g.published(t, 1)
+	first, err := g.all(t, hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := &nats.Msg{Subject: eventSubjects + "gw2", Data: []byte("{}"), Header: nats.Header{}}
+	m.Header.Set(header, idOf("gw1", &fleetlink.Events{Run: first[0].Run, First: 2, Objects: []string{""}}))
+	if _, err := g.JetStream().PublishMsg(t.Context(), m); err != nil {
+		t.Fatal(err)
+	}
+	send(t, p, 2, 2)
+	g.published(t, 2)
+	if got := g.events(t, fleetlink.Query{Since: 3600, Gateway: "gw1"}); len(got) != 2 || got[1] != `gw1 2 {"n":2}` {
+		t.Errorf("%q", got)
+	}
+}
+
 func TestRetention(t *testing.T) {
 	t.Parallel()
 	g := open(t, configs(t, 1)[0])
@@ -341,39 +374,13 @@ func TestQueue(t *testing.T) {
 	}
 }
 
-// mayPublish are the permissions of a gateway, as FLEET.md has them.
-func mayPublish(name string) *server.Permissions {
-	return &server.Permissions{
-		Publish: &server.SubjectPermission{Allow: []string{
-			"$JS.API.STREAM.INFO.KV_fwknop_claims", "$JS.API.STREAM.CREATE.KV_fwknop_claims", "$JS.API.STREAM.MSG.GET.KV_fwknop_claims",
-			"$KV.fwknop_claims.*", "$KV.fwknop_claims.probe." + name, "fwknop.alive." + name,
-			"fwknop.events." + name, "fwknop.open." + name, "$JS.API.STREAM.INFO.fwknop_events", "$JS.API.STREAM.INFO.fwknop_open",
-			"$JS.API.STREAM.CREATE.fwknop_events", "$JS.API.STREAM.CREATE.fwknop_open",
-			"$JS.API.CONSUMER.*.fwknop_events.>", "$JS.API.CONSUMER.MSG.NEXT.fwknop_events.>", "$JS.API.DIRECT.GET.fwknop_open.>",
-		}},
-		Subscribe: &server.SubjectPermission{Allow: []string{"_INBOX_fwknop_" + name + ".>", "fwknop.alive.*"}},
-	}
-}
-
 // In an outside cluster the permissions of FLEET.md are enough, and keep a gateway from the names of others.
 func TestOutside(t *testing.T) {
 	t.Parallel()
-	o := &server.Options{Host: "127.0.0.1", Port: -1, NoSigs: true, NoLog: true, JetStream: true, StoreDir: t.TempDir()}
-	for _, name := range []string{"gw1", "gw2"} {
-		o.Users = append(o.Users, &server.User{Username: name, Password: name, Permissions: mayPublish(name)})
-	}
-	s, err := server.NewServer(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Start()
-	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
-	if !s.ReadyForConnections(wait.Timeout) {
-		t.Fatal("the server does not start")
-	}
+	address := fleetlab.Outside(t, "gw1", "gw2")
 	var all []*gateway
 	for _, name := range []string{"gw1", "gw2"} {
-		g := open(t, fleetlink.Config{Name: name, Servers: []string{"nats://" + name + ":" + name + "@" + s.Addr().String()}, MaxAge: time.Minute})
+		g := open(t, fleetlink.Config{Name: name, Servers: []string{"nats://" + name + ":" + name + "@" + address}, MaxAge: time.Minute})
 		p := g.monitor(t)
 		send(t, p, 1, 2)
 		g.published(t, 2)

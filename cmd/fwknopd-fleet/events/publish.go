@@ -2,6 +2,7 @@ package events
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"strings"
@@ -41,7 +42,8 @@ type Publisher struct {
 	tally   fleetlink.EventTally
 	dropped uint64 // since something was published
 
-	failures int // in succession; of Run alone
+	failures int  // in succession; of Run alone
+	tried    bool // the first of the queue may be stored already; of Run alone
 }
 
 // NewPublisher returns a publisher, of which [Publisher.Run] has to be called.
@@ -169,13 +171,13 @@ func (p *Publisher) publish(ctx context.Context) (more bool, err error) {
 	e, open := p.head()
 	switch {
 	case open != "":
-		if err = p.send(ctx, &p.store.open, openStream, &nats.Msg{Subject: openSubjects + p.store.node.Name(), Data: []byte(open)}); err == nil {
+		if _, err = p.send(ctx, &p.store.open, openStream, &nats.Msg{Subject: openSubjects + p.store.node.Name(), Data: []byte(open)}); err == nil {
 			p.opened(open)
 		}
 	case len(e.Objects) > 0:
 		m := &nats.Msg{Subject: eventSubjects + p.store.node.Name(), Data: []byte(strings.Join(e.Objects, "\n")), Header: nats.Header{}}
 		m.Header.Set(header, idOf(p.store.node.Name(), &e))
-		err = p.send(ctx, &p.store.events, eventStream, m)
+		err = p.sendOnce(ctx, m)
 		p.sent(uint64(len(e.Objects)), err)
 	default:
 		return false, nil
@@ -183,16 +185,28 @@ func (p *Publisher) publish(ctx context.Context) (more bool, err error) {
 	return true, err
 }
 
-// send has a message stored.
-func (p *Publisher) send(ctx context.Context, which *jetstream.Stream, in jetstream.StreamConfig, m *nats.Msg) error {
-	if _, err := p.store.stream(ctx, which, in); err != nil {
-		return err
+// sendOnce has events stored. If their id is known though they were not sent before, another gateway has
+// taken it, or an earlier process of this one has stored them: they are stored under another id, and who
+// reads drops those that come twice.
+func (p *Publisher) sendOnce(ctx context.Context, m *nats.Msg) error {
+	known, err := p.send(ctx, &p.store.events, eventStream, m)
+	if err == nil && known && !p.tried {
+		m.Header.Set(header, m.Header.Get(header)+"."+rand.Text())
+		_, err = p.send(ctx, &p.store.events, eventStream, m)
 	}
-	_, err := p.store.node.JetStream().PublishMsg(ctx, m, jetstream.WithRetryAttempts(0), jetstream.WithExpectStream(in.Name))
+	return err
+}
+
+// send has a message stored, and reports whether its id was known before.
+func (p *Publisher) send(ctx context.Context, which *jetstream.Stream, in jetstream.StreamConfig, m *nats.Msg) (known bool, err error) {
+	if _, err := p.store.stream(ctx, which, in); err != nil {
+		return false, err
+	}
+	ack, err := p.store.node.JetStream().PublishMsg(ctx, m, jetstream.WithRetryAttempts(0), jetstream.WithExpectStream(in.Name))
 	if errors.Is(err, jetstream.ErrNoStreamResponse) {
 		p.store.forget()
 	}
-	return err
+	return err == nil && ack.Duplicate, err
 }
 
 // head returns what is to be published next: no objects and "" if nothing is.
@@ -211,7 +225,7 @@ func (p *Publisher) head() (e fleetlink.Events, open string) {
 func (p *Publisher) sent(n uint64, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.sending = false
+	p.sending, p.tried = false, err != nil
 	switch {
 	case err == nil:
 		p.tally.Published += n
@@ -220,6 +234,7 @@ func (p *Publisher) sent(n uint64, err error) {
 	default:
 		return
 	}
+	p.tried = false
 	p.remove(0)
 }
 

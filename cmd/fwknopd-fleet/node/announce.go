@@ -2,7 +2,7 @@ package node
 
 import (
 	"context"
-	"encoding/base64"
+	"crypto/rand"
 	"fmt"
 	"strings"
 	"time"
@@ -65,26 +65,37 @@ func (n *Node) announce(ctx context.Context) {
 	}
 }
 
-// publish publishes one announcement, and again until it is stored or its grant ends.
+// patience is how often something fails in succession until it is logged. That there is no quorum is told
+// elsewhere.
+const patience = 10
+
+// publish publishes one announcement, and again until it is stored or its grant ends. The id by which the
+// stream knows it again is random: under one that can be foreseen, another gateway could publish first.
 func (n *Node) publish(ctx context.Context, a *fleetlink.Announcement) {
 	text, err := codec.Encode(nil, *a)
 	if err != nil {
 		n.logSome("an announcement is dropped: %v", err)
 		return
 	}
-	subject, id := announceSubjects+n.cfg.Group+"."+n.cfg.Name, base64.RawURLEncoding.EncodeToString(a.Digest[:])
-	for n.now().Before(a.End) {
+	subject, id := announceSubjects+n.cfg.Group+"."+n.cfg.Name, rand.Text()
+	why := "it has ended"
+	for tries := 1; n.now().Before(a.End); tries++ {
 		try, cancel := context.WithTimeout(ctx, answerTime)
 		_, err := n.js.Publish(try, subject, text, jetstream.WithMsgID(id), jetstream.WithRetryAttempts(0))
 		if err != nil && ctx.Err() == nil {
-			_, _ = n.announcements(try) // which may have to be made; the next attempt tells
+			if _, missing := n.announcements(try); missing != nil { // it may have to be made
+				err = missing
+			}
+			if why = reason(err); tries == patience && why != noQuorum {
+				n.logSome("announcements are not stored: %s", why)
+			}
 		}
 		cancel()
 		if err == nil || !pause(ctx, retryEvery) {
 			return
 		}
 	}
-	n.logSome("an announcement is dropped: its grant ended before the fleet had a leader")
+	n.logSome("an announcement is dropped, as its grant has ended: %s", why)
 }
 
 // announcements returns the stream of announcements, and makes it where there is none.

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,15 +32,14 @@ const (
 //
 // A claim whose time has come is replaced by a mark that stays as long again and refuses as a
 // claim does: a leader whose clock jumps ahead forgets nothing. Marks also have the leader
-// alone end claims, for all.
+// alone end claims, for all. Where a subject may have more than one message, the server has none end
+// sooner than a mark would: a gateway that may publish can put in the place of a claim what leaves no
+// mark, which then refuses for as long as the claim would have.
 func bucketConfig(replicas int, bound time.Duration) jetstream.StreamConfig {
-	marks := time.Hour
-	if bound > 0 {
-		marks = lifetime(bound)
-	}
+	marks := lifetime(cmp.Or(bound, maxBound))
 	return jetstream.StreamConfig{
 		Name: streamName, Subjects: []string{keys + ">"}, Description: "claims of messages of a fleet of fwknopd",
-		Storage: jetstream.FileStorage, Replicas: replicas, MaxMsgsPerSubject: 1, MaxBytes: maxBytes, MaxMsgSize: maxValue,
+		Storage: jetstream.FileStorage, Replicas: replicas, MaxMsgsPerSubject: 2, MaxBytes: maxBytes, MaxMsgSize: maxValue,
 		Discard: jetstream.DiscardNew, DenyDelete: true, AllowRollup: true, AllowMsgTTL: true, SubjectDeleteMarkerTTL: marks,
 	}
 }

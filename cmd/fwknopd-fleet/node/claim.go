@@ -35,7 +35,7 @@ func (n *Node) claim(ctx context.Context, c fleetlink.Claim) fleetlink.Answer {
 	}
 	ttl, err := use.terms.admit(c, now)
 	if err != nil {
-		return refuse(err.Error())
+		return fleetlink.Answer{Verdict: fleetlink.Unclaimable, Why: err.Error()}
 	}
 	value := encode(claimValue{1, now.UTC(), n.cfg.Name, c.Stanza[:min(len(c.Stanza), fleetlink.MaxStanza)]})
 	key := claimKey(c)
@@ -59,6 +59,7 @@ func claimKey(c fleetlink.Claim) string {
 	return keys + base64.RawURLEncoding.EncodeToString(c.Digest[:])
 }
 
+// refuse returns that a claim is unavailable.
 func refuse(why string) fleetlink.Answer {
 	return fleetlink.Answer{Why: why[:min(len(why), fleetlink.MaxWhy)]}
 }

@@ -18,7 +18,7 @@ type claims struct {
 	why string // why they are unavailable; empty: they are not
 	use usable
 
-	tally [3]atomic.Uint64 // by Verdict
+	tally [fleetlink.Unclaimable + 1]atomic.Uint64 // by Verdict
 }
 
 // A usable is a bucket that was looked at, and its terms.

@@ -3,16 +3,21 @@ package node
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/base64"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"fwknopd/cmd/fwknopd/codec"
 	"fwknopd/cmd/fwknopd/fleetlink"
+	"fwknopd/fixtures/fleetlab"
 	"fwknopd/fixtures/wait"
 )
 
@@ -288,5 +293,109 @@ func TestOrders(t *testing.T) {
 		case <-time.After(wait.Timeout):
 			t.Fatal("an order does not pass any more")
 		}
+	}
+}
+
+// TestHeardAgain: what had not been passed on when the worker's link ended is heard by the next one.
+func TestHeardAgain(t *testing.T) {
+	t.Parallel()
+	nodes := openAll(t, ofGroup(t, 3))
+	patient(t, nodes[0])
+	claimed(t, nodes[0], "a", time.Minute)
+	ended := errors.New("the link has ended")
+	if err := nodes[1].Hear(t.Context(), func(fleetlink.Heard) error { return ended }); !errors.Is(err, ended) {
+		t.Fatal(err)
+	}
+	if h := next(t, hear(t, nodes[1])); h.Payload != "a" {
+		t.Errorf("heard %+v", h)
+	}
+}
+
+// TestAnnouncementsAnew: a stream that was removed and made again is heard from its beginning, and one with
+// the wrong settings is named.
+func TestAnnouncementsAnew(t *testing.T) {
+	t.Parallel()
+	address := fleetlab.Outside(t, "gw1", "gw2")
+	list := []fleetlink.Config{outsideConfig("gw1", address), outsideConfig("gw2", address), outsideConfig("gw2", address)}
+	for i := range list {
+		list[i].Group, list[i].Since = "edge", time.Now().Add(-time.Second)
+	}
+	nodes := openAll(t, list[:2])
+	patient(t, nodes[0])
+	heard := hear(t, nodes[1])
+	for _, text := range []string{"a", "b", "c"} {
+		claimed(t, nodes[0], text, time.Minute)
+		next(t, heard)
+	}
+	admin, err := nats.Connect("nats://admin:admin@" + address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer admin.Close()
+	js, err := jetstream.New(admin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := js.DeleteStream(t.Context(), announceStream); err != nil {
+		t.Fatal(err)
+	}
+	text, err := codec.Encode(nil, announcementOf("a", time.Minute))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err = js.CreateStream(t.Context(), announceConfig(1)); err == nil {
+		_, err = js.Publish(t.Context(), announceSubjects+"edge.gw1", text)
+	}
+	if err != nil && !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
+		t.Fatal(err)
+	}
+	if h := next(t, heard); h.Payload != "a" {
+		t.Errorf("heard %+v", h)
+	}
+
+	if err := js.DeleteStream(t.Context(), announceStream); err != nil {
+		t.Fatal(err)
+	}
+	wrong := announceConfig(1)
+	wrong.Storage = jetstream.MemoryStorage
+	if _, err := js.CreateStream(t.Context(), wrong); err != nil {
+		t.Skip("a gateway was faster") // which made it with the right settings
+	}
+	said := make(chan string, 100)
+	n, err := Open(list[2], Options{Log: func(text string) { said <- text }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(n.Close)
+	hear(t, n)
+	for late := time.After(wait.Timeout); ; {
+		select {
+		case text := <-said:
+			if strings.Contains(text, "announcements of the group are not heard: stream fwknop_announced has the wrong settings: storage") {
+				return
+			}
+		case <-late:
+			t.Fatal("the wrong settings are not said")
+		}
+	}
+}
+
+// TestForeseenAnnouncement: a gateway that publishes first under any id that can be foreseen keeps no
+// announcement of another one from being heard.
+func TestForeseenAnnouncement(t *testing.T) {
+	t.Parallel()
+	nodes := openAll(t, ofGroup(t, 4))
+	patient(t, nodes[0])
+	heard := hear(t, nodes[2])
+	wait.For(t, "the stream", func() bool { _, err := nodes[1].announcements(t.Context()); return err == nil })
+	a := announcementOf("a", time.Minute)
+	for _, id := range []string{base64.RawURLEncoding.EncodeToString(a.Digest[:]), "gw1"} {
+		if _, err := nodes[1].js.Publish(t.Context(), announceSubjects+"edge.gw2", []byte("junk"), jetstream.WithMsgID(id)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	nodes[0].Announce(a)
+	if h := next(t, heard); h.By != "gw1" {
+		t.Errorf("heard %+v", h)
 	}
 }

@@ -21,16 +21,66 @@ const (
 	heardBurst = 100
 )
 
-// hearing is how far announcements were heard, and the queues of the gateways that they are from.
+// hearing is how far announcements were heard.
 type hearing struct {
 	mu   sync.Mutex
-	last uint64 // sequence number in the stream
+	made time.Time       // when the stream was
+	last uint64          // sequence number in it of the last that was read; 0: none was
+	open map[uint64]bool // those that were read, and are not yet passed on or given up
+}
+
+// again goes back to the first that is open: what waited in the last call of Hear is lost.
+func (h *hearing) again() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for seq := range h.open {
+		h.last = min(h.last, seq-1)
+	}
+	h.open = make(map[uint64]bool)
+}
+
+// in returns the sequence number of the first to be read in a stream, 0 if none of it was read: it may
+// have been made anew, or restored from a copy.
+func (h *hearing) in(s *jetstream.StreamInfo) uint64 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !s.Created.Equal(h.made) || h.last > s.State.LastSeq {
+		h.made, h.last = s.Created, 0
+	}
+	if h.last == 0 {
+		return 0
+	}
+	return h.last + 1
+}
+
+// read notes that a message was read.
+func (h *hearing) read(seq uint64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.last = seq
+}
+
+// set notes whether a message is open.
+func (h *hearing) set(seq uint64, open bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if open {
+		h.open[seq] = true
+	} else {
+		delete(h.open, seq)
+	}
+}
+
+// A spoken is an announcement, and its sequence number.
+type spoken struct {
+	fleetlink.Announcement
+	seq uint64
 }
 
 // A voice is what is yet to be looked up of one gateway's announcements.
 type voice struct {
 	name  string
-	queue chan fleetlink.Announcement
+	queue chan spoken
 	limit *rate.Limiter
 }
 
@@ -44,14 +94,16 @@ func (n *Node) Hear(ctx context.Context, f func(fleetlink.Heard) error) error {
 	defer cancel(nil)
 	var running sync.WaitGroup
 	defer running.Wait()
+	n.hearing.again()
 	voices := make(map[string]*voice)
-	say := func(by string, a fleetlink.Announcement) {
+	say := func(by string, a spoken) {
 		v := voices[by]
 		if v == nil {
 			if len(voices) >= maxHeard {
+				n.logSome("announcements of %s are dropped: those of %d gateways are heard", by, maxHeard)
 				return
 			}
-			v = &voice{by, make(chan fleetlink.Announcement, maxAnnounced), rate.NewLimiter(heardRate, heardBurst)}
+			v = &voice{by, make(chan spoken, maxAnnounced), rate.NewLimiter(heardRate, heardBurst)}
 			voices[by] = v
 			running.Go(func() {
 				if err := n.lookUp(ctx, v, f); err != nil {
@@ -59,15 +111,21 @@ func (n *Node) Hear(ctx context.Context, f func(fleetlink.Heard) error) error {
 				}
 			})
 		}
+		n.hearing.set(a.seq, true)
 		select {
 		case v.queue <- a:
 		default:
+			n.hearing.set(a.seq, false)
 			n.logSome("announcements of %s are dropped: it makes too many", by)
 		}
 	}
-	for ctx.Err() == nil {
-		n.read(ctx, say)
-		pause(ctx, retryEvery)
+	for failures := 0; ctx.Err() == nil; pause(ctx, retryEvery) {
+		err := n.read(ctx, say)
+		if failures++; err == nil {
+			failures = 0
+		} else if why := reason(err); failures == patience && why != noQuorum {
+			n.logSome("announcements of the group are not heard: %s", why)
+		}
 	}
 	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
 		return err
@@ -75,40 +133,39 @@ func (n *Node) Hear(ctx context.Context, f func(fleetlink.Heard) error) error {
 	return nil
 }
 
-// read passes announcements on until ctx ends or the fleet has no leader.
-func (n *Node) read(ctx context.Context, say func(string, fleetlink.Announcement)) {
+// read passes announcements on until ctx ends or the fleet has no leader. The error is why it could not
+// begin.
+func (n *Node) read(ctx context.Context, say func(string, spoken)) error {
 	try, cancel := context.WithTimeout(ctx, examineTime)
 	defer cancel()
 	s, err := n.announcements(try)
 	if err != nil {
-		return
+		return err
 	}
-	c, err := s.OrderedConsumer(try, n.heardFrom())
+	c, err := s.OrderedConsumer(try, n.heardFrom(s.CachedInfo()))
 	if err != nil {
-		return
+		return err
 	}
 	it, err := c.Messages(jetstream.PullExpiry(4*time.Second), jetstream.PullHeartbeat(time.Second), jetstream.WithMessagesErrOnMissingHeartbeat(true))
 	if err != nil {
-		return
+		return err
 	}
 	defer context.AfterFunc(ctx, it.Stop)()
 	defer it.Stop()
 	for {
 		m, err := it.Next()
 		if err != nil {
-			return
+			return nil
 		}
 		n.heard(m, say)
 	}
 }
 
-// heardFrom is where to read on.
-func (n *Node) heardFrom() jetstream.OrderedConsumerConfig {
+// heardFrom is where to read on in a stream.
+func (n *Node) heardFrom(s *jetstream.StreamInfo) jetstream.OrderedConsumerConfig {
 	c := jetstream.OrderedConsumerConfig{FilterSubjects: []string{announceSubjects + n.cfg.Group + ".*"}, MaxResetAttempts: 1}
-	n.hearing.mu.Lock()
-	defer n.hearing.mu.Unlock()
-	if n.hearing.last > 0 {
-		c.DeliverPolicy, c.OptStartSeq = jetstream.DeliverByStartSequencePolicy, n.hearing.last+1
+	if first := n.hearing.in(s); first > 0 {
+		c.DeliverPolicy, c.OptStartSeq = jetstream.DeliverByStartSequencePolicy, first
 		return c
 	}
 	c.DeliverPolicy, c.OptStartTime = jetstream.DeliverByStartTimePolicy, new(n.cfg.Since)
@@ -116,14 +173,12 @@ func (n *Node) heardFrom() jetstream.OrderedConsumerConfig {
 }
 
 // heard passes one announcement on, if it is one.
-func (n *Node) heard(m jetstream.Msg, say func(string, fleetlink.Announcement)) {
+func (n *Node) heard(m jetstream.Msg, say func(string, spoken)) {
 	meta, err := m.Metadata()
 	if err != nil {
 		return
 	}
-	n.hearing.mu.Lock()
-	n.hearing.last = meta.Sequence.Stream
-	n.hearing.mu.Unlock()
+	n.hearing.read(meta.Sequence.Stream)
 	by := n.announcedBy(m.Subject())
 	var a fleetlink.Announcement
 	switch {
@@ -131,7 +186,7 @@ func (n *Node) heard(m jetstream.Msg, say func(string, fleetlink.Announcement)) 
 	case len(m.Data()) > maxAnnouncement || codec.Decode(m.Data(), &a) != nil || a.Check() != nil:
 		n.logSome("%s has announced what cannot be", by)
 	default:
-		say(by, a)
+		say(by, spoken{a, meta.Sequence.Stream})
 	}
 }
 
@@ -142,15 +197,14 @@ func (n *Node) lookUp(ctx context.Context, v *voice, f func(fleetlink.Heard) err
 		case <-ctx.Done():
 			return nil
 		case a := <-v.queue:
-			if !n.now().Before(a.End) || v.limit.Wait(ctx) != nil {
-				continue
+			h := fleetlink.Heard{Announcement: a.Announcement, By: v.name}
+			if n.now().Before(a.End) && v.limit.Wait(ctx) == nil && n.findHolder(ctx, &h) {
+				if err := f(h); err != nil {
+					return err
+				}
 			}
-			h := fleetlink.Heard{Announcement: a, By: v.name}
-			if !n.findHolder(ctx, &h) {
-				continue
-			}
-			if err := f(h); err != nil {
-				return err
+			if ctx.Err() == nil {
+				n.hearing.set(a.seq, false)
 			}
 		}
 	}

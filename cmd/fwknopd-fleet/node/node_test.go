@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -53,11 +54,12 @@ func open(t testing.TB, cfg fleetlink.Config, o Options) *Node {
 	return n
 }
 
-// openAll starts members and waits until each can claim.
+// openAll starts members and waits until each can claim. The last one is started first: those before it
+// connect to it, and try again after a second where it is not there.
 func openAll(t testing.TB, list []fleetlink.Config) []*Node {
 	t.Helper()
 	nodes := make([]*Node, len(list))
-	for i, cfg := range list {
+	for i, cfg := range slices.Backward(list) {
 		nodes[i] = open(t, cfg, Options{})
 	}
 	for _, n := range nodes {

@@ -2,51 +2,21 @@ package node
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"fwknopd/cmd/fwknopd/fleetlink"
+	"fwknopd/fixtures/fleetlab"
 	"fwknopd/fixtures/wait"
 )
 
-// gatewayMay are the permissions of a gateway, as FLEET.md has them.
-func gatewayMay(name string) *server.Permissions {
-	return &server.Permissions{
-		Publish: &server.SubjectPermission{Allow: []string{
-			"$JS.API.STREAM.INFO.KV_fwknop_claims", "$JS.API.STREAM.CREATE.KV_fwknop_claims", "$JS.API.STREAM.MSG.GET.KV_fwknop_claims",
-			"$KV.fwknop_claims.*", "$KV.fwknop_claims.probe." + name, "fwknop.alive." + name,
-			"$JS.API.STREAM.INFO.fwknop_announced", "$JS.API.STREAM.CREATE.fwknop_announced", "$JS.API.CONSUMER.CREATE.fwknop_announced.>",
-			"$JS.API.CONSUMER.INFO.fwknop_announced.>", "$JS.API.CONSUMER.DELETE.fwknop_announced.>", "$JS.API.CONSUMER.MSG.NEXT.fwknop_announced.>",
-			"fwknop.announced.edge." + name, "fwknop.revoke." + name, "fwknop.revoked." + name,
-		}},
-		Subscribe: &server.SubjectPermission{Allow: []string{"_INBOX_fwknop_" + name + ".>", "fwknop.alive.*", "fwknop.revoke.*", "fwknop.revoked.*"}},
-	}
-}
-
-// outsideServer starts a server that listens for clients, with a user for each name.
-func outsideServer(t *testing.T, names ...string) string {
-	t.Helper()
-	o := &server.Options{Host: "127.0.0.1", Port: -1, NoSigs: true, NoLog: true, JetStream: true, StoreDir: t.TempDir()}
-	for _, name := range names {
-		o.Users = append(o.Users, &server.User{Username: name, Password: name, Permissions: gatewayMay(name)})
-	}
-	s, err := server.NewServer(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Start()
-	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
-	if !s.ReadyForConnections(wait.Timeout) {
-		t.Fatal("the server does not start")
-	}
-	return s.Addr().String()
-}
+func TestMain(m *testing.M) { fleetlab.Main(m) }
 
 func outsideConfig(name, address string) fleetlink.Config {
 	return fleetlink.Config{Name: name, Servers: []string{"nats://" + name + ":" + name + "@" + address}, MaxAge: testAge}
@@ -56,7 +26,7 @@ func outsideConfig(name, address string) fleetlink.Config {
 // the other is denied.
 func TestOutside(t *testing.T) {
 	t.Parallel()
-	address := outsideServer(t, "gw1", "gw2")
+	address := fleetlab.Outside(t, "gw1", "gw2")
 	nodes := openAll(t, []fleetlink.Config{outsideConfig("gw1", address), outsideConfig("gw2", address)})
 	patient(t, nodes[0])
 	if a := nodes[0].Claim(t.Context(), claimOf("a")); a.Verdict != fleetlink.First {
@@ -97,6 +67,7 @@ func TestWrongSettings(t *testing.T) {
 		"leaves no mark": func(c *jetstream.StreamConfig) { c.SubjectDeleteMarkerTTL = 0 },
 		"storage":        func(c *jetstream.StreamConfig) { c.Storage = jetstream.MemoryStorage },
 		"want of room":   func(c *jetstream.StreamConfig) { c.Discard = jetstream.DiscardOld },
+		"per_subject":    func(c *jetstream.StreamConfig) { c.MaxMsgsPerSubject = 1 },
 		"max_age":        func(c *jetstream.StreamConfig) { c.MaxAge = time.Hour },
 		"allow_direct":   func(c *jetstream.StreamConfig) { c.AllowDirect = true },
 	} {
@@ -113,7 +84,7 @@ func TestWrongSettings(t *testing.T) {
 // server, and none can announce or order as another.
 func TestOutsideGroup(t *testing.T) {
 	t.Parallel()
-	address := outsideServer(t, "gw1", "gw2")
+	address := fleetlab.Outside(t, "gw1", "gw2")
 	list := []fleetlink.Config{outsideConfig("gw1", address), outsideConfig("gw2", address)}
 	for i := range list {
 		list[i].Group, list[i].Since = "edge", time.Now().Add(-time.Second)
@@ -155,4 +126,43 @@ func TestOutsideGroup(t *testing.T) {
 		}
 	}
 	wait.For(t, "all to be denied", func() bool { return denied.Load() == 6 })
+}
+
+// TestClaimsStay: a gateway with the permissions of FLEET.md can have the claim of another one neither
+// removed nor end sooner, and having all removed gets it nothing.
+func TestClaimsStay(t *testing.T) {
+	t.Parallel()
+	address := fleetlab.Outside(t, "gw1", "gw2")
+	n := openAll(t, []fleetlink.Config{outsideConfig("gw2", address)})[0]
+	patient(t, n)
+	nc, err := nats.Connect("nats://gw1:gw1@"+address, nats.CustomInboxPrefix(inboxPrefix+"gw1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	publish := func(c fleetlink.Claim, h nats.Header) {
+		if answer, err := nc.RequestMsg(&nats.Msg{Subject: claimKey(c), Header: h}, wait.Timeout); err != nil || strings.Contains(string(answer.Data), "error") {
+			t.Errorf("%v: %v", h, err)
+		}
+	}
+	list := []nats.Header{{}, {"Nats-TTL": {"1s"}}, {"Nats-TTL": {"1s"}, "KV-Operation": {"PURGE"}}, {"Nats-TTL": {"1s"}, "Nats-Marker-Reason": {"MaxAge"}},
+		{"Nats-TTL": {"1s"}, "Nats-Marker-Reason": {"Remove"}, "Nats-Rollup": {"sub"}}}
+	use, _ := n.claims.current()
+	for i, h := range list {
+		c := claimOf(fmt.Sprint(i))
+		if a := n.Claim(t.Context(), c); a.Verdict != fleetlink.First {
+			t.Fatalf("%+v", a)
+		}
+		publish(c, h)
+		m, err := use.bucket.GetLastMsgForSubject(t.Context(), claimKey(c))
+		if ttl := m.Header.Get("Nats-TTL"); err != nil || ttl != "" && ttl != fmt.Sprint(lifetime(testAge).Seconds()) {
+			t.Errorf("in the place of a claim: %v, %v", m.Header, err)
+		}
+	}
+	publish(claimOf("the last"), nats.Header{"Nats-Rollup": {"all"}})
+	for i := range list {
+		if a := n.Claim(t.Context(), claimOf(fmt.Sprint(i))); a.Verdict == fleetlink.First {
+			t.Errorf("claimed again: %d", i)
+		}
+	}
 }

@@ -105,7 +105,7 @@ func TestBeginsAnew(t *testing.T) {
 			t.Errorf("%s: claimed twice", name)
 		}
 		ready(t, n)
-		if a := n.Claim(t.Context(), old); a.Verdict != fleetlink.Unavailable || !strings.Contains(a.Why, "older than the claims") {
+		if a := n.Claim(t.Context(), old); a.Verdict != fleetlink.Unclaimable || !strings.Contains(a.Why, "older than the claims") {
 			t.Errorf("%s: %+v", name, a)
 		}
 		n.Close()
@@ -190,11 +190,9 @@ func TestLeaves(t *testing.T) {
 	t.Parallel()
 	list := configs(t, 3)
 	var off atomic.Int64
-	nodes := []*Node{open(t, list[0], Options{}), open(t, list[1], Options{}),
-		open(t, list[2], Options{Now: func() time.Time { return time.Now().Add(time.Duration(off.Load())) }})}
-	for _, n := range nodes {
-		ready(t, n)
-	}
+	last := open(t, list[2], Options{Now: func() time.Time { return time.Now().Add(time.Duration(off.Load())) }})
+	nodes := append(openAll(t, list[:2]), last)
+	ready(t, last)
 	patient(t, nodes[0])
 	off.Store(int64(time.Hour))
 	wait.For(t, "the member to leave", func() bool { return strings.Contains(nodes[2].server.apart(), "clock of this member differs") })

@@ -15,7 +15,7 @@ func (n *Node) Status() fleetlink.Status {
 		V: 1, Name: n.cfg.Name, Group: n.cfg.Group, Fleet: "embedded", Asked: n.now(), Quorum: why == "", Why: why, Members: n.alive.members(),
 		Claims: fleetlink.Tally{
 			First: n.claims.tally[fleetlink.First].Load(), Taken: n.claims.tally[fleetlink.Taken].Load(),
-			Unavailable: n.claims.tally[fleetlink.Unavailable].Load(),
+			Unavailable: n.claims.tally[fleetlink.Unavailable].Load() + n.claims.tally[fleetlink.Unclaimable].Load(),
 		},
 	}
 	if n.server == nil {

@@ -135,13 +135,25 @@ func (f *fleet) revoke(o *fleetlink.Order, answer *fleetlink.Done) {
 	ctx, cancel := context.WithTimeout(context.Background(), fleetlink.OrderTime)
 	defer cancel()
 	until := time.Now().Add(2*policy.ClockSkew + policy.ClaimLife(d.conf().Server.MaxAge))
-	mon.Bar(func(g enforce.Grant) bool { return s.Matches(g) }, o.At.Add(policy.ClockSkew), until)
+	mon.Bar(func(g enforce.Grant) bool { return d.now(s, o.Stanza).Matches(g) }, o.At.Add(policy.ClockSkew), until)
 	closed, err := control.Revoke(ctx, mon, s)
 	answer.Closed = uint64(len(closed))
 	if err != nil {
 		answer.Error = privsep.Sanitize(err.Error())
 		answer.Error = answer.Error[:min(len(answer.Error), fleetlink.MaxWhy)]
 	}
+}
+
+// now returns a selection with the line that a stanza has now: a reload may have moved it. One that is
+// gone keeps its line.
+func (d *daemon) now(s control.Selection, stanza string) control.Selection {
+	if stanza == "" {
+		return s
+	}
+	if line, err := d.conf().Access.Line(stanza); err == nil {
+		s.Stanza = line
+	}
+	return s
 }
 
 // heardDone passes an answer to an order of this gateway on.

@@ -228,3 +228,24 @@ func TestOwnOrder(t *testing.T) {
 		t.Error("without a fleet")
 	}
 }
+
+// TestMovedStanza: a revocation by NAME bars the stanza of that name where a reload has put it.
+func TestMovedStanza(t *testing.T) {
+	load := func(front string) *setup {
+		s, problems := prepare(files(t, "ALERTING_METHODS noemail;\n", front+plainStanza+"NAME alice\n"))
+		if problems.Failed() {
+			t.Fatal(problems)
+		}
+		return s
+	}
+	d := newDaemon(files(t, "", plainStanza), load(""), "1", io.Discard)
+	before := d.now(control.Selection{Stanza: 1}, "alice")
+	d.setup = load("\n\n")
+	if after := d.now(before, "alice"); before.Stanza != 1 || after.Stanza != 3 {
+		t.Errorf("line %d, then %d", before.Stanza, after.Stanza)
+	}
+	d.setup = load("#NAME\n")
+	if gone := d.now(before, "bob"); gone.Stanza != 1 {
+		t.Errorf("a stanza that is gone: line %d", gone.Stanza)
+	}
+}

@@ -30,6 +30,7 @@ const (
 	Unavailable Verdict = iota // it may or may not have been recorded; Answer.Why
 	First                      // it is this gateway's
 	Taken                      // it was claimed before; Answer.By and Answer.At
+	Unclaimable                // the fleet answers, but cannot tell whether it was claimed before; Answer.Why
 )
 
 // An Answer says what became of a claim.
@@ -37,7 +38,7 @@ type Answer struct {
 	Verdict Verdict
 	By      string    // Taken: the gateway that claimed it; empty if the record says none that can be read
 	At      time.Time // Taken: when, by the clock of the fleet
-	Why     string    // Unavailable: the reason, in one line
+	Why     string    // Unavailable and Unclaimable: the reason, in one line
 }
 
 // Claims decides claims. An implementation answers within ClaimTime and lets several

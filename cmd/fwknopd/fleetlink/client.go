@@ -38,13 +38,13 @@ func (c *Claim) Check() error {
 func (a *Answer) Check() error {
 	taken := a.By != "" || !a.At.IsZero()
 	switch {
-	case a.Verdict > Taken:
+	case a.Verdict > Unclaimable:
 		return fmt.Errorf("verdict %d", a.Verdict)
 	case len(a.By) > MaxWhy || len(a.Why) > MaxWhy:
 		return errors.New("too long a text")
 	case !utf8.ValidString(a.By) || !utf8.ValidString(a.Why):
 		return errors.New("a text that is not UTF-8")
-	case taken && a.Verdict != Taken, a.Why != "" && a.Verdict != Unavailable:
+	case taken && a.Verdict != Taken, a.Why != "" && (a.Verdict == First || a.Verdict == Taken):
 		return errors.New("an answer that says two things")
 	}
 	return nil

@@ -44,6 +44,8 @@ func (a *Announcement) Check() error {
 		return errors.New("no addresses of a packet")
 	case !a.End.After(a.At):
 		return errors.New("a grant that ends before it begins")
+	case !isWritable(a.End):
+		return errors.New("a grant that ends at no time that can be written")
 	}
 	switch parse.Proto(a.Proto) {
 	case parse.UDP, parse.TCP, parse.ICMP, parse.ICMPv6:
@@ -52,13 +54,16 @@ func (a *Announcement) Check() error {
 	return errors.New("a protocol that carries no message")
 }
 
+// isWritable reports whether JSON has a form for a time: the monitor is asked for a grant in JSON.
+func isWritable(t time.Time) bool { return t.Location() == time.UTC && t.Year() <= 9999 }
+
 func isPlain(a netip.AddrPort) bool {
 	return a.Addr().IsValid() && !a.Addr().Is4In6() && a.Addr().Zone() == ""
 }
 
 // Check returns an error if no honest fleet process says this.
 func (h *Heard) Check() error {
-	if !conf.IsFleetName(h.By) || h.Holder != "" && !conf.IsFleetName(h.Holder) || (h.Holder == "") != h.Claimed.IsZero() {
+	if !conf.IsFleetName(h.By) || h.Holder != "" && !conf.IsFleetName(h.Holder) || (h.Holder == "") != h.Claimed.IsZero() || !isWritable(h.Claimed) {
 		return errors.New("no gateways of a group")
 	}
 	return h.Announcement.Check()

@@ -179,7 +179,7 @@ func TestHostileAnswers(t *testing.T) {
 	for name, message := range map[string][]byte{
 		"an answer to nothing":   answer(7, Answer{Verdict: First}),
 		"an answer to none":      answer(0, Answer{Verdict: First}),
-		"an unknown verdict":     answer(1, Answer{Verdict: 3}),
+		"an unknown verdict":     answer(1, Answer{Verdict: Unclaimable + 1}),
 		"a long text":            answer(1, Answer{Why: strings.Repeat("x", MaxWhy+1)}),
 		"no UTF-8":               answer(1, Answer{Why: "\xff"}),
 		"first with a gateway":   answer(1, Answer{Verdict: First, By: "b"}),

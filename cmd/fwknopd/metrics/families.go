@@ -86,6 +86,9 @@ var families = []Family{
 	{Name: "fwknop_fleet_degraded_total", Kind: Counter,
 		Help:   "Messages that were granted without a quorum of the fleet (FLEET_ON_PARTITION local)",
 		series: func(w *writer) { w.count(w.set.degraded.Load()) }},
+	{Name: "fwknop_fleet_announcements_total", Kind: Counter, Labels: []string{"result"},
+		Help:   "Messages that gateways of a group announce: sent by this one, granted or refused here of others, or dropped for want of room",
+		series: (*writer).announcements},
 	{Name: "fwknop_fleet_events_total", Kind: Counter, Labels: []string{"outcome"},
 		Help: "Events of this gateway for its fleet: published, or dropped for want of room or of a fleet process",
 		series: func(w *writer) {

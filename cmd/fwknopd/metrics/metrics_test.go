@@ -39,7 +39,7 @@ func busy() *Set {
 	claims.Count(700*time.Microsecond, true, false)
 	claims.Count(time.Millisecond, false, true)
 	claims.Count(1200*time.Millisecond, false, false)
-	s.Said(&report.State{Seen: 17, Claims: claims, Unlogged: []report.ReasonCount{{Reason: policy.SPAHMACMismatch, Count: 5}},
+	s.Said(&report.State{Seen: 17, Claims: claims, Group: report.Announced{Sent: 5, Granted: 3, Refused: 2, Dropped: 1}, Unlogged: []report.ReasonCount{{Reason: policy.SPAHMACMismatch, Count: 5}},
 		Sources: []report.SourceState{{Name: "PCAP eth0", Records: 10, Events: 7, NotOurs: 2, Malformed: 1, Lost: 4, Lag: 1250 * time.Millisecond}}})
 	return s
 }

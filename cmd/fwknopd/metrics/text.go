@@ -137,6 +137,14 @@ func (w *writer) claims() {
 	w.count(c.unavailable.total(), "unavailable")
 }
 
+func (w *writer) announcements() {
+	a := &w.set.worker.announced
+	w.count(a.sent.total(), "sent")
+	w.count(a.granted.total(), "granted")
+	w.count(a.refused.total(), "refused")
+	w.count(a.dropped.total(), "dropped")
+}
+
 func (w *writer) claimDurations() {
 	c := &w.set.worker.claims
 	w.buckets(c.sum.total(), report.ClaimBounds, func(i int) uint64 { return c.took[i].total() })

@@ -33,10 +33,11 @@ type workerCounts struct {
 	unlogged  []tally
 	summaries []uint64
 
-	claims  claimTallies
-	seen    uint64
-	sources []source // those of the configuration first
-	known   int      // how many are of the configuration
+	claims    claimTallies
+	announced announcedTallies
+	seen      uint64
+	sources   []source // those of the configuration first
+	known     int      // how many are of the configuration
 }
 
 // A source is an ingest source that is, or was, configured.
@@ -68,6 +69,20 @@ func (c *claimTallies) raise(said *report.Claims) {
 	for i, n := range said.Took[:min(len(said.Took), len(c.took))] {
 		c.took[i].raise(n)
 	}
+}
+
+// announcedTallies are those of the announcements of a group.
+type announcedTallies struct{ sent, granted, refused, dropped tally }
+
+func (a *announcedTallies) all() []*tally {
+	return []*tally{&a.sent, &a.granted, &a.refused, &a.dropped}
+}
+
+func (a *announcedTallies) raise(said *report.Announced) {
+	a.sent.raise(said.Sent)
+	a.granted.raise(said.Granted)
+	a.refused.raise(said.Refused)
+	a.dropped.raise(said.Dropped)
 }
 
 // Configured sets the names of the ingest sources. Those of earlier configurations keep
@@ -115,7 +130,7 @@ func (s *Set) WorkerStarted() {
 		w.unlogged[i].next()
 	}
 	clear(w.summaries)
-	for _, t := range w.claims.all() {
+	for _, t := range append(w.claims.all(), w.announced.all()...) {
 		t.next()
 	}
 	w.nextSources()
@@ -159,6 +174,7 @@ func (s *Set) Said(state *report.State) {
 	w := &s.worker
 	w.seen = state.Seen
 	w.claims.raise(&state.Claims)
+	w.announced.raise(&state.Group)
 	for _, r := range state.Unlogged {
 		if p, known := places[r.Reason]; known {
 			w.unlogged[p.plain].raise(uint64(max(r.Count, 0)))

@@ -65,7 +65,7 @@ var meanings = map[policy.Reason]Meaning{
 
 	policy.FleetHolder:  {"the gateway that announced the message has not claimed it, or not when it could", "if the clocks of the gateways agree, that gateway is broken or taken over: fwknopd fleet status, and see its log"},
 	policy.FleetEnded:   {"what the message opened at another gateway has ended", "this gateway heard of it too late: fwknopd fleet status says whether it was cut off; the client sends again"},
-	policy.FleetAddress: {"the message does not hold the address that it opens, which no other gateway may choose", "the client names its own address with -a or -R, within SOURCE; GRANT_ADDRESS packet and both do not go with FLEET_GROUP"},
+	policy.FleetAddress: {"the message does not hold the address that it opens, or the stanza is for an interface, neither of which another gateway may choose", "the client names its own address with -a or -R, within SOURCE; GRANT_ADDRESS packet and both, and RESTRICT_INTF, do not go with FLEET_GROUP"},
 	policy.FleetCommand: {"the message would run a command here, which one that came to another gateway does not", "send it to this gateway; stanzas with EXTERNAL_CMD_OPEN or ENABLE_CMD_EXEC are for what comes here"},
 
 	policy.NoStanza: {"no stanza is for the packet", "see SOURCE and DESTINATION, and that client and server have the same keys: fwknopd explain shows the packet in each stanza"},

@@ -20,6 +20,15 @@ type State struct {
 	// summaries, and those for which the log was too slow.
 	Unlogged []ReasonCount // sorted by reason
 	Claims   Claims        // of a fleet
+	Group    Announced
+}
+
+// Announced counts the messages that the gateways of a group announce to each other.
+type Announced struct {
+	Sent    uint64 // by this one
+	Granted uint64 // by others, as decided here
+	Refused uint64
+	Dropped uint64 // on the way out or in, for want of room
 }
 
 // A SourceState has the counters of one source since it was opened.

@@ -2,6 +2,7 @@ package unit
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"regexp"
@@ -116,7 +117,7 @@ func TestDashboard(t *testing.T) {
 func checkExpressions(t *testing.T, rules []map[string]string) {
 	t.Helper()
 	for i, r := range rules { // the names must differ
-		r["record"] = "dashboard:query" + string(rune('a'+i))
+		r["record"] = fmt.Sprint("dashboard:query", i)
 	}
 	text, err := yaml.Marshal(map[string]any{"groups": []any{map[string]any{"name": "dashboard", "rules": rules}}})
 	if err != nil {

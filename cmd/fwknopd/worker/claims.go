@@ -53,7 +53,7 @@ func (c *claims) ask(what fleetlink.Claim) policy.ClaimAnswer {
 	case fleetlink.Taken:
 		return policy.ClaimAnswer{Taken: true, By: a.By, At: a.At}
 	default:
-		return policy.ClaimAnswer{Why: a.Why}
+		return policy.ClaimAnswer{Never: a.Verdict == fleetlink.Unclaimable, Why: a.Why}
 	}
 }
 

@@ -3,12 +3,14 @@ package worker
 import (
 	"context"
 	"crypto/sha256"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
 
 	"fwknopd/cmd/fwknopd/fleetlink"
 	"fwknopd/cmd/fwknopd/privsep"
+	"fwknopd/cmd/fwknopd/report"
 	"fwknopd/enforce/monitor"
 	"fwknopd/parse"
 	"fwknopd/policy"
@@ -29,6 +31,7 @@ const (
 type group struct {
 	client *monitor.Client
 	out    *recordWriter
+	counts *groupCounts
 	limit  *rate.Limiter
 	heard  chan fleetlink.Heard
 	wake   chan struct{} // has a value when there is something in heard
@@ -37,10 +40,17 @@ type group struct {
 	ended  chan struct{}
 }
 
-// startGroup starts a group, which lasts until close.
-func startGroup(client *monitor.Client, out *recordWriter) *group {
+// groupCounts are those of [report.Announced].
+type groupCounts struct{ sent, granted, refused, dropped atomic.Uint64 }
+
+func (c *groupCounts) state() report.Announced {
+	return report.Announced{Sent: c.sent.Load(), Granted: c.granted.Load(), Refused: c.refused.Load(), Dropped: c.dropped.Load()}
+}
+
+// startGroup starts a group, which lasts until close, and counts in counts.
+func startGroup(client *monitor.Client, out *recordWriter, counts *groupCounts) *group {
 	ctx, cancel := context.WithCancel(context.Background())
-	g := &group{client: client, out: out, limit: rate.NewLimiter(announcedRate, announcedBurst),
+	g := &group{client: client, out: out, counts: counts, limit: rate.NewLimiter(announcedRate, announcedBurst),
 		heard: make(chan fleetlink.Heard, announcedBurst), wake: make(chan struct{}, 1),
 		honour: make(chan fleetlink.Announcement, announcedBurst), end: cancel, ended: make(chan struct{})}
 	go g.run(ctx)
@@ -67,6 +77,7 @@ func (g *group) announce(a fleetlink.Announcement) {
 	select {
 	case g.honour <- a:
 	default:
+		g.counts.dropped.Add(1)
 		g.out.warnf("a message is not announced to the group: too many wait for the fleet process")
 	}
 }
@@ -109,7 +120,10 @@ func (g *group) serve(ctx context.Context, link *fleetlink.Group) {
 		case <-link.Ended():
 			return
 		case a := <-g.honour:
-			if !link.Announce(a) {
+			if link.Announce(a) {
+				g.counts.sent.Add(1)
+			} else {
+				g.counts.dropped.Add(1)
 				g.out.warnf("a message is not announced to the group: the fleet process is too slow")
 			}
 		case h := <-link.Heard():
@@ -129,7 +143,7 @@ func (g *group) take(h fleetlink.Heard, lost uint64) {
 			lost++
 		}
 	}
-	if lost > 0 {
+	if g.counts.dropped.Add(lost); lost > 0 {
 		g.out.warnf("%d announcements of the group are dropped, the last of %s: too many", lost, h.By)
 	}
 	g.signal()
@@ -158,7 +172,7 @@ func (w *worker) setGroup() {
 	wanted := w.conf.Fleet && w.loaded.Server.FleetGroup != ""
 	switch {
 	case wanted && w.group == nil:
-		w.group = startGroup(w.client, w.out)
+		w.group = startGroup(w.client, w.out, &w.announced)
 	case !wanted:
 		w.group.close()
 		w.group = nil
@@ -191,6 +205,11 @@ func (w *worker) stepAnnounced(h *fleetlink.Heard) {
 	ev := parse.Event{Time: now, Src: h.Src, Dst: h.Dst, Proto: parse.Proto(h.Proto), Origin: parse.OriginSocket,
 		Len: uint16(headers + len(payload)), Payload: payload}
 	d := w.engine.DecideAnnounced(now, &ev, &policy.Announcement{By: h.By, Digest: h.Digest, Holder: h.Holder, Claimed: h.Claimed, End: h.End})
+	if d.Verdict == policy.Allow && !d.Shadow {
+		w.announced.granted.Add(1)
+	} else {
+		w.announced.refused.Add(1)
+	}
 	if p := w.pend(now, &ev, d); p != nil {
 		p.claimed = h.Claimed
 	}
@@ -204,5 +223,5 @@ func (w *worker) announcement(now time.Time, ev *parse.Event, d *policy.Decision
 		return nil
 	}
 	return &fleetlink.Announcement{Payload: string(ev.Payload), Src: ev.Src, Dst: ev.Dst, Proto: uint8(ev.Proto),
-		At: now, Digest: sha256.Sum256(m.Plaintext), End: d.Grant.Expires}
+		At: now.UTC(), Digest: sha256.Sum256(m.Plaintext), End: d.Grant.Expires.UTC()}
 }

@@ -12,6 +12,7 @@ import (
 
 	"fwknopd/cmd/fwknopd/fleetlink"
 	"fwknopd/cmd/fwknopd/privsep"
+	"fwknopd/cmd/fwknopd/report"
 	"fwknopd/enforce"
 	"fwknopd/enforce/monitor"
 	"fwknopd/fixtures/wait"
@@ -73,7 +74,7 @@ func TestAnnouncedWhenOpen(t *testing.T) {
 		t.Fatal(err)
 	}
 	go m.Serve(t.Context(), server)
-	w := &worker{client: monitor.NewClient(conn), group: &group{out: out, honour: make(chan fleetlink.Announcement, 4)}}
+	w := &worker{client: monitor.NewClient(conn), group: &group{out: out, counts: new(groupCounts), honour: make(chan fleetlink.Announcement, 4)}}
 	defer w.client.Close()
 	submit := func(p *pending, g enforce.Grant) error {
 		done := make(chan error, 1)
@@ -148,7 +149,8 @@ func TestGroupLink(t *testing.T) {
 	defer client.Close()
 	out := newRecordWriter(discard{})
 	defer out.close()
-	g := startGroup(client, out)
+	var counts groupCounts
+	g := startGroup(client, out, &counts)
 	defer g.close()
 	now := time.Now().UTC()
 	a := fleetlink.Announcement{Payload: "payload", Src: netip.MustParseAddrPort("192.0.2.7:4000"), Dst: netip.MustParseAddrPort("198.51.100.1:62201"),
@@ -180,5 +182,8 @@ func TestGroupLink(t *testing.T) {
 	<-g.awake()
 	if _, ok := g.next(); ok {
 		t.Error("too much is passed on")
+	}
+	if got := counts.state(); got != (report.Announced{Sent: 2, Dropped: 1}) {
+		t.Errorf("counted %+v", got)
 	}
 }

@@ -121,6 +121,7 @@ type worker struct {
 
 	remaining int // packets of -C; -1: no limit
 	commits   commits
+	announced groupCounts
 	submitted sync.WaitGroup // grants without a reply from the monitor
 	unopened  atomic.Bool    // something was not opened or run that the engine has counted as a use
 	batch     []pending
@@ -250,7 +251,7 @@ func (w *worker) state() report.State {
 		Records: n.Records, Events: n.Events, NotOurs: n.NotOurs, Malformed: n.Malformed, Lost: n.Lost,
 		Forged: n.Forged, Copies: w.engine.Copies(), RateLimited: w.engine.RateLimited(),
 		Granted: k.Granted, Refused: k.Refused, Repeats: k.Repeats, Seen: uint64(w.store.Len()),
-		Sources: w.src.states(), Unlogged: report.SortReasons(w.unlogged), Claims: w.claims.state(),
+		Sources: w.src.states(), Unlogged: report.SortReasons(w.unlogged), Claims: w.claims.state(), Group: w.announced.state(),
 	}
 }
 
