@@ -242,7 +242,7 @@ func (f *feed) connection(ctx context.Context) (LineFeed, *readCanceler, error) 
 			return f.connected(conn)
 		}
 		f.setAway(err.Error())
-		if err := f.pause(ctx); err != nil {
+		if err := pause(ctx, f.done, feedPause); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -268,7 +268,7 @@ func (f *feed) lost(ctx context.Context, cause error) error {
 	}
 	f.disconnect()
 	f.setAway(fmt.Sprintf("the connection to the fleet process ended: %v", cause))
-	return f.pause(ctx)
+	return pause(ctx, f.done, feedPause)
 }
 
 // disconnect closes the connection.
@@ -279,20 +279,6 @@ func (f *feed) disconnect() {
 		f.ending.release()
 		f.conn.Close()
 		f.conn = nil
-	}
-}
-
-// pause waits before the next attempt to connect.
-func (f *feed) pause(ctx context.Context) error {
-	t := time.NewTimer(feedPause)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-f.done:
-		return os.ErrClosed
-	case <-t.C:
-		return nil
 	}
 }
 

@@ -2,7 +2,6 @@ package ingest
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -158,8 +157,6 @@ func (f *Follower) Next(ctx context.Context, ev *parse.Event) error {
 		}
 	}
 }
-
-func isSkip(err error) bool { return errors.Is(err, parse.ErrSkip) }
 
 // idle is for when all files are read to their ends: it looks at the path,
 // releases files that nothing is expected of, and waits.

@@ -123,14 +123,8 @@ func (j *Journal) restart(ctx context.Context, cause error) error {
 	}
 	j.stop()
 	j.reportProblem(errors.New("journalctl ended"))
-	t := time.NewTimer(journalRestart)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-j.done:
-		return os.ErrClosed
-	case <-t.C:
+	if err := pause(ctx, j.done, journalRestart); err != nil {
+		return err
 	}
 	return j.start()
 }

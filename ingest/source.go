@@ -12,7 +12,10 @@ package ingest
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os"
+	"time"
 
 	"fwknopd/parse"
 )
@@ -35,6 +38,23 @@ type Source interface {
 	Buffered() bool
 	Stats() Stats
 	Close() error
+}
+
+// isSkip reports whether a record held no event: read on.
+func isSkip(err error) bool { return errors.Is(err, parse.ErrSkip) }
+
+// pause waits for d. It ends with the error of ctx, and with os.ErrClosed when done is closed.
+func pause(ctx context.Context, done <-chan struct{}, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-done:
+		return os.ErrClosed
+	case <-t.C:
+		return nil
+	}
 }
 
 // A Problem is something wrong with one record or with an input's end. Reading

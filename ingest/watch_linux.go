@@ -142,17 +142,11 @@ func (w *watcher) poll(ctx context.Context, d time.Duration) error {
 	if d == 0 || d > pollInterval {
 		d = pollInterval
 	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-w.closed:
-		return os.ErrClosed
-	case <-t.C:
-		w.dirty = true
-		return nil
+	if err := pause(ctx, w.closed, d); err != nil {
+		return err
 	}
+	w.dirty = true
+	return nil
 }
 
 // events reports whether one of the events in b concerns the path.

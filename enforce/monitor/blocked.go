@@ -4,14 +4,9 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"time"
 
 	"fwknopd/enforce"
 )
-
-// recheckDelay is the time after which a chain that has begun to drop a grant is checked
-// again.
-const recheckDelay = 300 * time.Millisecond
 
 // recordBlocked returns the chains that drop a grant that was just opened. They are stored
 // with the parts of the grant, so that they are not reported again. m.mu must be held.
@@ -27,10 +22,10 @@ func (m *Monitor) recordBlocked(ctx context.Context, g enforce.Grant, now clockR
 
 // reportBlocked reports chains that have begun to drop a grant since it was opened, if two
 // checks in a row find the same: while another program loads its rules, ours may be
-// missing for a moment. m.mu must be held.
-func (m *Monitor) reportBlocked(ctx context.Context, now clockReading) {
+// missing for a moment. recheck is whether a second check is wanted soon. m.mu must be held.
+func (m *Monitor) reportBlocked(ctx context.Context, now clockReading) (recheck bool) {
 	if m.cfg.Blocked == nil {
-		return
+		return false
 	}
 	for _, g := range m.table.wanted() {
 		e := m.table.entries[g.Key()]
@@ -38,7 +33,7 @@ func (m *Monitor) reportBlocked(ctx context.Context, now clockReading) {
 		switch {
 		case slices.Equal(by, e.blocked):
 		case len(by) > 0 && !slices.Equal(by, e.unconfirmed):
-			m.reconciler.schedule(now.elapsed + recheckDelay)
+			recheck = true
 		default:
 			if e.blocked = by; len(by) > 0 {
 				m.events.add(Event{Time: now.wall, Kind: Blocked, Grant: g, Blocked: by})
@@ -46,6 +41,7 @@ func (m *Monitor) reportBlocked(ctx context.Context, now clockReading) {
 		}
 		e.unconfirmed = by
 	}
+	return recheck
 }
 
 // blockingChains returns the chains that drop a grant although its rules are in place.

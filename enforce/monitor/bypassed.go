@@ -23,10 +23,10 @@ func (m *Monitor) knowBypasses(ctx context.Context) {
 
 // reportBypasses reports rules that let packets past a guard and did not at the last check, if two
 // checks in a row find them: while another program loads its rules, ours may be missing for a
-// moment. m.mu must be held.
-func (m *Monitor) reportBypasses(ctx context.Context, now clockReading) {
+// moment. recheck is whether a second check is wanted soon. m.mu must be held.
+func (m *Monitor) reportBypasses(ctx context.Context, now clockReading) (recheck bool) {
 	if m.cfg.Bypasses == nil {
-		return
+		return false
 	}
 	w := &m.bypasses
 	found, err := m.cfg.Bypasses(ctx)
@@ -35,7 +35,7 @@ func (m *Monitor) reportBypasses(ctx context.Context, now clockReading) {
 			m.events.add(Event{Time: now.wall, Kind: Failed, Err: fmt.Errorf("what stands in front of the guard is not known: %w", err)})
 		}
 		w.failing = true
-		return
+		return false
 	}
 	w.failing = false
 	var said, unconfirmed []string
@@ -51,7 +51,5 @@ func (m *Monitor) reportBypasses(ctx context.Context, now clockReading) {
 		}
 	}
 	w.said, w.unconfirmed = said, unconfirmed
-	if len(unconfirmed) > 0 {
-		m.reconciler.schedule(now.elapsed + recheckDelay)
-	}
+	return len(unconfirmed) > 0
 }

@@ -95,11 +95,6 @@ func (c *cutter) wait() {
 	}
 }
 
-// closesConnections reports whether connections end with a grant of the stanza.
-func (m *Monitor) closesConnections(stanza int) bool {
-	return m.cfg.Cut != nil && m.currentPolicy().Limits.CloseConnections[stanza]
-}
-
 // collectCut notes that the connections of an entry, which is dropped, are to end. m.mu must
 // be held.
 func (m *Monitor) collectCut(e *entry) {

@@ -102,14 +102,9 @@ func failedCommit(err error) *Commit {
 }
 
 // SubmitAfter is [Client.Submit] of a grant that the monitor opens when the digests of k,
-// the last commit, are on disk. If they cannot be written it refuses the grant.
-func (c *Client) SubmitAfter(k *Commit, g enforce.Grant, done func(error)) {
-	c.SubmitAnnounced(k, g, time.Time{}, done)
-}
-
-// SubmitAnnounced is SubmitAfter for a message that another gateway of the fleet has announced, and
-// claimed at a time; zero: the message came here.
-func (c *Client) SubmitAnnounced(k *Commit, g enforce.Grant, claimed time.Time, done func(error)) {
+// the last commit, are on disk. If they cannot be written it refuses the grant. claimed is when
+// another gateway of the fleet, which has announced the message, claimed it; zero: it came here.
+func (c *Client) SubmitAfter(k *Commit, g enforce.Grant, claimed time.Time, done func(error)) {
 	if k.id == 0 {
 		done(errUnrecorded)
 		return

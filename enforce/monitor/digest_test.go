@@ -200,7 +200,7 @@ func TestSubmitAfter(t *testing.T) {
 		results := make(chan error, 200)
 		k := c.Record(ctx, []Digest{testDigest(1)})
 		for n := range 200 {
-			c.SubmitAfter(k, ssh(n%100, end), func(err error) { results <- err })
+			c.SubmitAfter(k, ssh(n%100, end), time.Time{}, func(err error) { results <- err })
 		}
 		<-asked
 		if err := c.Waiting(ctx, nil); err != nil { // all have been read
@@ -237,7 +237,7 @@ func TestSubmitAfterNothing(t *testing.T) {
 		t.Errorf("Wait = %v", err)
 	}
 	var result error
-	c.SubmitAfter(k, ssh(1, time.Now()), func(err error) { result = err })
+	c.SubmitAfter(k, ssh(1, time.Now()), time.Time{}, func(err error) { result = err })
 	if !errors.Is(result, ErrRefused) {
 		t.Errorf("SubmitAfter = %v", result)
 	}

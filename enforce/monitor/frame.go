@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"os"
 )
 
 // maxFrame bounds a message, not counting its length field.
@@ -32,6 +33,21 @@ type reply struct {
 	Notice  string `json:"notice,omitempty"`
 
 	Addrs []netip.Addr `json:"addrs,omitempty"` // of the host
+}
+
+// replyTo returns the reply to request id with the result err.
+func replyTo(id uint64, err error) reply {
+	if err == nil {
+		return reply{ID: id}
+	}
+	return reply{ID: id, Err: clip(err), Refused: errors.Is(err, ErrRefused), Absent: errors.Is(err, os.ErrNotExist)}
+}
+
+// clip shortens an error text to fit into a frame.
+func clip(err error) string {
+	const maxError = 512
+	text := err.Error()
+	return text[:min(len(text), maxError)]
 }
 
 var errFrameSize = fmt.Errorf("message longer than %d bytes, or empty", maxFrame)
@@ -79,11 +95,4 @@ func decode(text []byte, v any) error {
 		return fmt.Errorf("%w: more than one value", errProtocol)
 	}
 	return nil
-}
-
-// clip shortens an error text to fit into a frame.
-func clip(err error) string {
-	const maxError = 512
-	text := err.Error()
-	return text[:min(len(text), maxError)]
 }

@@ -202,7 +202,7 @@ func (m *Monitor) record(g enforce.Grant, now clockReading) (kind Kind) {
 	before, timed := m.table.next()
 	first := len(m.table.entries) == 0
 	kind = Kept
-	cut := m.closesConnections(g.Stanza)
+	cut := m.cfg.Cut != nil && m.currentPolicy().Limits.CloseConnections[g.Stanza]
 	for _, part := range g.Split() {
 		e, k := m.table.put(part, now)
 		if k != Kept {

@@ -294,20 +294,3 @@ func (m *Monitor) currentPolicy() *Policy { return m.policy.Load() }
 // Len returns the number of open grants, counted by port. It does not wait for the
 // firewall.
 func (m *Monitor) Len() int { return m.table.len() }
-
-// now reads the clock. If the wall clock was set, the ends of grants are shifted.
-// m.mu must be held.
-func (m *Monitor) now(ctx context.Context) clockReading {
-	now := m.clock.read()
-	step := now.stepSince(m.lastReading)
-	if step == 0 {
-		return now
-	}
-	m.lastReading = now
-	m.table.shift(now, step)
-	m.events.add(Event{Time: now.wall, Kind: ClockStep, Step: step})
-	if m.cfg.Firewall != nil && len(m.table.entries) > 0 {
-		m.applyClockStep(ctx, now, step)
-	}
-	return now
-}

@@ -17,6 +17,7 @@ const (
 	reconcileBurst    = 8                      // reconciliations without delay
 	reconcileInterval = 500 * time.Millisecond // after those, one each
 	contestedInterval = time.Minute            // between two Contested events
+	recheckDelay      = 300 * time.Millisecond // until the second check of what other programs have begun to drop or let past
 	never             = time.Duration(-1)
 )
 
@@ -89,8 +90,10 @@ func (m *Monitor) reconcile(ctx context.Context, now clockReading) {
 	m.reportGrants(now.wall, Repaired, restored)
 	m.dropForeign(diff.Found)
 	m.adopt(diff.Found, now)
-	m.reportBlocked(ctx, now)
-	m.reportBypasses(ctx, now)
+	recheck := m.reportBlocked(ctx, now)
+	if m.reportBypasses(ctx, now) || recheck {
+		m.reconciler.schedule(now.elapsed + recheckDelay)
+	}
 }
 
 // restore opens what is missing in the firewall and returns it without what has ended
@@ -177,28 +180,4 @@ func (m *Monitor) adopt(open []enforce.Grant, now clockReading) {
 		}
 	}
 	m.reportGrants(now.wall, Adopted, adopted)
-}
-
-// applyClockStep corrects the firewall after a step of the wall clock, by which the kernel
-// ends the rules of some firewalls (xt_time). After a step forward some end too early and
-// a reconciliation opens them again. After a step back they would stay too long if this
-// process died, so they are replaced. m.mu must be held.
-func (m *Monitor) applyClockStep(ctx context.Context, now clockReading, step time.Duration) {
-	m.reconciler.schedule(now.elapsed)
-	if step > 0 {
-		return
-	}
-	var parts []enforce.Grant
-	for _, g := range m.table.wanted() {
-		if !g.Expires.IsZero() && g.Expires.After(now.wall) {
-			parts = append(parts, g)
-		}
-	}
-	if len(parts) == 0 {
-		return
-	}
-	opened, revoked := m.cfg.Firewall.Change(ctx, parts, parts)
-	if err := enforce.FirstError(append(revoked, opened...)); err != nil {
-		m.events.add(Event{Time: now.wall, Kind: Failed, Err: err})
-	}
 }

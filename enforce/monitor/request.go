@@ -1,7 +1,6 @@
 package monitor
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -168,12 +167,4 @@ func (s *session) waiting(id uint64, body []byte) error {
 	}
 	s.send(reply{ID: id})
 	return nil
-}
-
-// replyTo returns the reply to request id with the result err.
-func replyTo(id uint64, err error) reply {
-	if err == nil {
-		return reply{ID: id}
-	}
-	return reply{ID: id, Err: clip(err), Refused: errors.Is(err, ErrRefused), Absent: errors.Is(err, os.ErrNotExist)}
 }

@@ -337,7 +337,7 @@ func TestHostileWorkerGetsNoMoreUses(t *testing.T) {
 				granted++
 			}
 			after := make(chan error, 1)
-			c.SubmitAfter(commit, ssh(100+4*worker+i, end), func(err error) { after <- err })
+			c.SubmitAfter(commit, ssh(100+4*worker+i, end), time.Time{}, func(err error) { after <- err })
 			if <-after == nil {
 				granted++
 			}

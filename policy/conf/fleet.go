@@ -146,21 +146,14 @@ func (ld *loader) checkFleet(v *Values, s *Server) {
 			ld.at(v, "FLEET", fmt.Sprintf("the name of this host, %q, is no name of a member: set FLEET_NAME", clip(host)))
 		}
 	}
-	without := func(why string, names ...string) {
-		for _, name := range names {
-			if val := v.lookup(name); v.IsSet(name) {
-				ld.warnf(val.Pos, val.Name, "has no effect: %s", why)
-			}
-		}
-	}
 	switch {
 	case !v.IsSet("FLEET"):
-		without("FLEET is not set", fleetAll...)
+		ld.withoutEffect(v, "has no effect: FLEET is not set", fleetAll...)
 		if !s.ReadsKafka() { // else it names the group
-			without("FLEET is not set", "FLEET_NAME")
+			ld.withoutEffect(v, "has no effect: FLEET is not set", "FLEET_NAME")
 		}
 	case s.Fleet.Embedded:
-		without("it is for an outside cluster, and FLEET is embedded", "FLEET_CA")
+		ld.withoutEffect(v, "has no effect: it is for an outside cluster, and FLEET is embedded", "FLEET_CA")
 		for _, name := range []string{"FLEET_LISTEN", "FLEET_PEERS", "FLEET_CREDENTIALS"} {
 			if !v.IsSet(name) {
 				ld.at(v, "FLEET", "embedded needs "+name+"; fwknopd fleet init prints the lines")
@@ -168,7 +161,7 @@ func (ld *loader) checkFleet(v *Values, s *Server) {
 		}
 		ld.checkFleetPeers(v, s)
 	case !s.Fleet.IsZero():
-		without("it is for FLEET embedded", fleetEmbedded...)
+		ld.withoutEffect(v, "has no effect: it is for FLEET embedded", fleetEmbedded...)
 	}
 }
 

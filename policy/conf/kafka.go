@@ -23,11 +23,7 @@ var kafkaKeywords = []string{"KAFKA_BROKERS", "KAFKA_TOPIC", "KAFKA_GROUP", "KAF
 // checkKafka finds what is missing for INGEST KAFKA, and what has no effect without.
 func (ld *loader) checkKafka(v *Values, s *Server) {
 	if !s.ReadsKafka() {
-		for _, name := range kafkaKeywords {
-			if val := v.lookup(name); v.IsSet(name) {
-				ld.warnf(val.Pos, val.Name, "has no effect without INGEST KAFKA")
-			}
-		}
+		ld.withoutEffect(v, "has no effect without INGEST KAFKA", kafkaKeywords...)
 		return
 	}
 	mode := "AUTH_MODE"

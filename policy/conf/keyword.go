@@ -26,51 +26,6 @@ func (d Dialect) String() string {
 	}
 }
 
-// Kind is the type of a keyword's value.
-type Kind uint8
-
-const (
-	Text         Kind = iota
-	Flag              // Y or N
-	Int               // decimal, Min..Max
-	Span              // Int counted in Unit
-	Enum              // one of Values
-	EnumList          // comma list of Values
-	List              // comma list of words
-	FilePath          // path of a file
-	DirPath           // absolute path of a directory
-	NetList           // [Nets]
-	NetsOrFlag        // [Nets], or Y (empty) or N (ANY)
-	PortList          // comma list of proto/port
-	PortNumbers       // comma list of port numbers
-	Address           // one IP address
-	Target            // IP address and port, blank between them
-	Chain             // [ChainSpec]
-	NFTable           // [NFTChain]
-	Regex             // RE2, a leading * means .*
-	Passphrase        // key as text
-	Base64            // key in base64
-	Base32            // secret in base32
-	Command           // command line, variables are not expanded
-	MailList          // comma list of mail addresses
-	Date              // MM/DD/YYYY
-	Epoch             // seconds since 1970
-	Account           // user of this host
-	Group             // user of this host, for the primary group, or group
-	KeyIDs            // comma list of OpenPGP key ids or ANY
-	KeyPrints         // comma list of OpenPGP fingerprints
-	KeyNames          // comma list of OpenPGP key ids or parts of user ids
-	Expect            // [Expectation]
-	Listen            // [Endpoint]
-	TimeWindow        // [schedule.Window]
-	UseLimit          // [schedule.Uses]
-	Prefixes          // [PrefixLengths]
-	FleetPlace        // [Fleet]
-	FleetName         // name of a member of a fleet
-	FleetAddress      // IP address and port of a member of a fleet
-	FleetPeers        // members of a fleet, [FleetPeer]
-)
-
 // Versions is the set of fwknop versions that have a keyword.
 type Versions uint8
 

@@ -200,6 +200,21 @@ func (ld *loader) checkHost(val *Value) bool {
 	return wrong == ""
 }
 
+// at reports a problem at the place of a keyword.
+func (ld *loader) at(v *Values, name, text string) {
+	val := v.lookup(name)
+	ld.errorf(val.Pos, val.Name, "%s", text)
+}
+
+// withoutEffect warns of those of the keywords that are set.
+func (ld *loader) withoutEffect(v *Values, why string, keywords ...string) {
+	for _, name := range keywords {
+		if val := v.lookup(name); val.IsSet() {
+			ld.warnf(val.Pos, val.Name, "%s", why)
+		}
+	}
+}
+
 // noticeObsolete names the keywords without effect, one notice a file.
 func (ld *loader) noticeObsolete(file string) {
 	if words := ld.obsolete[file]; len(words) > 0 {

@@ -37,6 +37,28 @@ func (n *Nets) contains(a netip.Addr) bool {
 	return false
 }
 
+// Overlap returns an entry of the list that has an address of p, or the part of p that it
+// has; ok is false if there is none. Where several exceptions together take it out, it is
+// returned all the same.
+func (n *Nets) Overlap(p netip.Prefix) (part netip.Prefix, ok bool) {
+	for _, in := range n.Include {
+		if !in.Overlaps(p) {
+			continue
+		}
+		if part = in; p.Bits() > in.Bits() {
+			part = p
+		}
+		excepted := false
+		for _, out := range n.Exclude {
+			excepted = excepted || out.Bits() <= part.Bits() && out.Contains(part.Addr())
+		}
+		if !excepted {
+			return part, true
+		}
+	}
+	return netip.Prefix{}, false
+}
+
 // IsZero reports a list without entries; it contains nothing.
 func (n *Nets) IsZero() bool { return len(n.Include) == 0 && len(n.Exclude) == 0 }
 

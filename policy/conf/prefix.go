@@ -67,28 +67,6 @@ func (l PrefixLengths) Of(a netip.Addr) netip.Prefix {
 	return netip.PrefixFrom(a, bits).Masked()
 }
 
-// Overlap returns an entry of the list that has an address of p, or the part of p that it
-// has; ok is false if there is none. Where several exceptions together take it out, it is
-// returned all the same.
-func (n *Nets) Overlap(p netip.Prefix) (part netip.Prefix, ok bool) {
-	for _, in := range n.Include {
-		if !in.Overlaps(p) {
-			continue
-		}
-		if part = in; p.Bits() > in.Bits() {
-			part = p
-		}
-		excepted := false
-		for _, out := range n.Exclude {
-			excepted = excepted || out.Bits() <= part.Bits() && out.Contains(part.Addr())
-		}
-		if !excepted {
-			return part, true
-		}
-	}
-	return netip.Prefix{}, false
-}
-
 // ParsePrefixLengths reads "24/64", "24/" or "/64".
 func ParsePrefixLengths(text string) (l PrefixLengths, err error) {
 	v4, v6, slash := strings.Cut(text, "/")

@@ -1,15 +1,16 @@
 package conf
 
-import "strings"
+import (
+	"strings"
+	"sync"
+)
 
 // Messages about malformed lines quote what was written, which may be a key: in place of
 // a keyword (KEY=secret), behind the value of another one, or alone in its line.
 
-// secretNames are the spellings of the keywords whose values are secret, longest first
-// among those with a common beginning, and those of other programs' files.
-var secretNames = secrets()
-
-func secrets() []string {
+// secretNames returns the spellings of the keywords whose values are secret, and those of
+// other programs' files.
+var secretNames = sync.OnceValue(func() []string {
 	list := []string{"GPG_SIGNING_PW", "GPG_SIGN_PW", "PASSPHRASE", "PASSWORD"}
 	for i := range AccessKeywords {
 		k := &AccessKeywords[i]
@@ -22,7 +23,7 @@ func secrets() []string {
 		}
 	}
 	return list
-}
+})
 
 // clip makes s short enough for a message, without what may be a key.
 func clip(s string) string {
@@ -78,7 +79,7 @@ func shownKeyword(f File, l *line) string {
 // capitals or not, 0 if there is none.
 func secretPrefix(s string) int {
 	longest := 0
-	for _, name := range secretNames {
+	for _, name := range secretNames() {
 		if len(name) > longest && len(s) >= len(name) && strings.EqualFold(s[:len(name)], name) {
 			longest = len(name)
 		}

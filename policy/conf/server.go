@@ -380,12 +380,6 @@ func (ld *loader) checkChains(v *Values, s *Server) {
 	}
 }
 
-// at reports a problem at the place of a keyword.
-func (ld *loader) at(v *Values, name, text string) {
-	val := v.lookup(name)
-	ld.errorf(val.Pos, val.Name, "%s", text)
-}
-
 // isCommonRunDir reports whether a directory is the FWKNOP_RUN_DIR of a file that sets none.
 func isCommonRunDir(dir string) bool {
 	dir = path.Clean(dir)

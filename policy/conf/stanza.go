@@ -1,9 +1,9 @@
 package conf
 
 import (
-	"errors"
-	"fmt"
+	"net/netip"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
@@ -45,15 +45,6 @@ func (v *Values) vars() map[string]string {
 	return vars
 }
 
-// A builder checks and completes one stanza, whose fields hold the values of the
-// keywords.
-type builder struct {
-	ld *accessLoader
-	b  *block
-	v  *Values
-	s  *Stanza
-}
-
 // name checks NAME. A name that two stanzas have is an error of the second.
 func (m *builder) name() {
 	name := m.s.Name
@@ -72,29 +63,6 @@ func (m *builder) name() {
 		m.ld.names = make(map[string]Pos)
 	}
 	m.ld.names[name] = m.s.Pos
-}
-
-// maxName bounds NAME, in bytes.
-const maxName = 64
-
-var (
-	nameForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._@-]*$`)
-	digits   = regexp.MustCompile(`^[0-9]+$`)
-)
-
-// CheckName returns what is wrong with the name of a stanza: it consists of letters, digits
-// and the characters . _ @ -, begins with a letter or digit, has at most 64 bytes, and is
-// no number, which would read as a line.
-func CheckName(name string) error {
-	switch {
-	case len(name) > maxName:
-		return fmt.Errorf("a name has at most %d bytes", maxName)
-	case !nameForm.MatchString(name):
-		return errors.New("a name consists of letters, digits and . _ @ - and begins with a letter or digit")
-	case digits.MatchString(name):
-		return errors.New("a name is not a number alone")
-	}
-	return nil
 }
 
 // mode finds which evaluation the stanza takes part in.
@@ -256,7 +224,9 @@ func (m *builder) requirements() {
 			m.warn("REQUIRE_SOURCE_ADDRESS", "a message without the address to open opens for the source of the packet: an attacker on the path can send it from another one")
 		}
 	}
-	m.unusable()
+	m.unusableAddresses()
+	m.unusablePorts()
+	m.unusableTimes()
 	for _, p := range s.Source.Include {
 		if p.Bits() == p.Addr().BitLen() && p.Addr().IsUnspecified() {
 			m.warn("SOURCE", "%s is one address that no client has; write ANY for all", p.Addr())
@@ -363,65 +333,54 @@ func (m *builder) knock() {
 	}
 }
 
-// A need is that of one keyword for another.
-type need struct{ keyword, other, hint string }
+// unusableAddresses warns of networks that contradict each other so that the stanza never grants.
+func (m *builder) unusableAddresses() {
+	s := m.s
+	include := s.Source.Include
+	switch {
+	case m.b.broken || !m.has("SOURCE"):
+	case len(include) == 0:
+		m.warn("SOURCE", "includes no address, the stanza is never used")
+	case covers(s.Source.Exclude, include):
+		m.warn("SOURCE", "excludes every address that it includes, the stanza is never used")
+	case len(s.Destination.Include) > 0 && !meet(include, s.Destination.Include):
+		m.warn("DESTINATION", "has no address of the IP version of SOURCE, the stanza is never used")
+	}
+}
 
-// needs reports the first of the needs that is not met. NONE needs nothing more than the
-// keyword that opens.
-func (m *builder) needs(list []need) {
-	for _, n := range list {
-		if !m.has(n.keyword) || m.has(n.other) || n.other == "CMD_CYCLE_TIMER" && m.s.CycleClose == "NONE" {
-			continue
-		}
-		m.invalid(n.keyword, n.other, "is missing, %s needs it%s", n.keyword, n.hint)
+// unusablePorts warns of ports that may be asked for and are never opened.
+func (m *builder) unusablePorts() {
+	s := m.s
+	offered := func(p Port) bool { return !slices.Contains(s.RestrictPorts, p) }
+	if s.Mode == ModeSPA && !s.PermitClientPorts && len(s.OpenPorts) > 0 && !slices.ContainsFunc(s.OpenPorts, offered) {
+		m.warn("RESTRICT_PORTS", "has all of OPEN_PORTS: the stanza opens no port")
+	}
+}
+
+// unusableTimes warns of gaps between knocks that no sequence can keep.
+func (m *builder) unusableTimes() {
+	s, gaps := m.s, len(m.s.Sequence)-1
+	if s.Mode != ModeShared || s.MinTimeDiff < 0 || gaps < 1 {
 		return
 	}
-}
-
-// withoutEffect warns of those of the keywords that the stanza has.
-func (m *builder) withoutEffect(why string, keywords ...string) {
-	for _, k := range keywords {
-		if m.has(k) {
-			m.warn(k, "%s", why)
-		}
+	switch {
+	case s.MaxTimeDiff > 0 && s.MaxTimeDiff == s.MinTimeDiff:
+		m.warn("MIN_TIME_DIFF", "is MAX_TIME_DIFF: no time between two knocks is longer than the one and shorter than the other")
+	case s.KnockInterval > 0 && s.MinTimeDiff*time.Duration(gaps) >= s.KnockInterval:
+		m.warn("MIN_TIME_DIFF", "kept %d times it takes all of KNOCK_INTERVAL: no sequence is in time", gaps)
 	}
 }
 
-// which is the first of the keywords that is given.
-func (m *builder) which(names ...string) string {
-	for _, n := range names {
-		if m.has(n) {
-			return n
-		}
-	}
-	return names[0]
+// covers reports whether each network is within one of the others.
+func covers(others, nets []netip.Prefix) bool {
+	return !slices.ContainsFunc(nets, func(n netip.Prefix) bool {
+		return !slices.ContainsFunc(others, func(o netip.Prefix) bool { return o.Bits() <= n.Bits() && o.Contains(n.Addr()) })
+	})
 }
 
-// has reports that the stanza gives the keyword a value, valid or not.
-func (m *builder) has(name string) bool {
-	val := m.v.find(Find(AccessFile, name))
-	return val.IsSet() && (val.Text != "" || val.Keyword.Kind == Flag)
-}
-
-// missing reports an error of the whole stanza: it lacks a keyword.
-func (m *builder) missing(keyword, text string) {
-	m.ld.errorf(m.b.Pos, keyword, "%s", text)
-	m.b.broken = true
-}
-
-// invalid reports an error at the place of a keyword, under the name of another one.
-func (m *builder) invalid(at, keyword, format string, args ...any) {
-	m.ld.errorf(m.pos(at), keyword, format, args...)
-	m.b.broken = true
-}
-
-func (m *builder) warn(at, format string, args ...any) {
-	m.ld.warnf(m.pos(at), m.v.lookup(at).Name, format, args...)
-}
-
-func (m *builder) pos(keyword string) Pos {
-	if val := m.v.lookup(keyword); val.IsSet() {
-		return val.Pos
-	}
-	return m.b.Pos
+// meet reports whether one of the networks is of the same IP version as one of the others.
+func meet(nets, others []netip.Prefix) bool {
+	return slices.ContainsFunc(nets, func(n netip.Prefix) bool {
+		return slices.ContainsFunc(others, func(o netip.Prefix) bool { return o.Addr().Is4() == n.Addr().Is4() })
+	})
 }

@@ -1,6 +1,8 @@
 package conf
 
 import (
+	"errors"
+	"fmt"
 	"net/netip"
 	"path"
 	"regexp"
@@ -159,6 +161,29 @@ func StanzaTitle(name string, number int, source Pos) string {
 		return "stanza " + name + " (line " + line + ")"
 	}
 	return "stanza " + name + " (" + Printable(path.Base(source.File)) + ":" + line + ")"
+}
+
+// maxName bounds NAME, in bytes.
+const maxName = 64
+
+var (
+	nameForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._@-]*$`)
+	digits   = regexp.MustCompile(`^[0-9]+$`)
+)
+
+// CheckName returns what is wrong with the name of a stanza: it consists of letters, digits
+// and the characters . _ @ -, begins with a letter or digit, has at most 64 bytes, and is
+// no number, which would read as a line.
+func CheckName(name string) error {
+	switch {
+	case len(name) > maxName:
+		return fmt.Errorf("a name has at most %d bytes", maxName)
+	case !nameForm.MatchString(name):
+		return errors.New("a name consists of letters, digits and . _ @ - and begins with a letter or digit")
+	case digits.MatchString(name):
+		return errors.New("a name is not a number alone")
+	}
+	return nil
 }
 
 // WantsSystem reports whether the stanza has REQUIRE_OS or REQUIRE_OS_REGEX.

@@ -356,7 +356,7 @@ func (w *worker) submitter(p *pending, recorded bool) func(enforce.Grant, func(e
 	case !claimed.IsZero() && !recorded:
 		return func(_ enforce.Grant, done func(error)) { done(monitor.ErrRefused) }
 	case recorded:
-		submit = func(g enforce.Grant, done func(error)) { w.client.SubmitAnnounced(w.commit, g, claimed, done) }
+		submit = func(g enforce.Grant, done func(error)) { w.client.SubmitAfter(w.commit, g, claimed, done) }
 	}
 	if p.announce == nil {
 		return submit
