@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -32,11 +33,16 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// A member is a fleet process in a namespace of its own, with this test as its monitor and its worker.
+// A member is a fleet process in a namespace, that of the host if ns is nil, with this test as its monitor and its worker.
 type member struct {
 	t   *testing.T
 	ns  *netlab.NS
 	cfg fleetlink.Config
+	pin string // of its key
+
+	// listener is told what other gateways order; may be empty. What the process logs is in said.
+	listener fleetlink.Listener
+	said     netlab.Output
 
 	cmd     *exec.Cmd
 	control *fleetlink.Control
@@ -96,7 +102,10 @@ func (m *member) start() {
 	if err != nil {
 		m.t.Fatal(err)
 	}
-	m.cmd = m.ns.Command(self, fleetlink.Serving)
+	m.cmd = exec.Command(self, fleetlink.Serving)
+	if m.ns != nil {
+		m.cmd = m.ns.Command(self, fleetlink.Serving)
+	}
 	m.cmd.Env, m.cmd.ExtraFiles = append(os.Environ(), asProgram+"=1"), []*os.File{theirs}
 	var errs bytes.Buffer
 	m.cmd.Stderr = &errs
@@ -106,10 +115,11 @@ func (m *member) start() {
 	m.control = fleetlink.NewControl(ours)
 	ready := make(chan struct{})
 	cfg := m.cfg
-	go m.control.Run(fleetlink.Listener{
-		Ready: sync.OnceFunc(func() { close(ready) }), Quorum: func(bool, string) {}, Message: func(string) {},
-		Failed: func(why string) { m.t.Errorf("%s: %s", cfg.Name, why) },
-	})
+	l := m.listener
+	l.Ready, l.Quorum = sync.OnceFunc(func() { close(ready) }), func(bool, string) {}
+	l.Message = func(text string) { fmt.Fprintln(&m.said, text) }
+	l.Failed = func(why string) { m.t.Errorf("%s: %s", cfg.Name, why) }
+	go m.control.Run(l)
 	if err := m.control.Configure(&cfg); err != nil {
 		m.t.Fatal(err)
 	}
@@ -118,7 +128,13 @@ func (m *member) start() {
 	case <-time.After(wait.Timeout):
 		m.t.Fatalf("%s does not start: %s", cfg.Name, errs.String())
 	}
-	f, err := m.control.Open(fleetlink.ForClaims)
+	m.claims = fleetlink.NewClient(m.link(fleetlink.ForClaims))
+}
+
+// link returns the end of a link.
+func (m *member) link(p fleetlink.Purpose) *net.UnixConn {
+	m.t.Helper()
+	f, err := m.control.Open(p)
 	if err != nil {
 		m.t.Fatal(err)
 	}
@@ -126,7 +142,7 @@ func (m *member) start() {
 	if err != nil {
 		m.t.Fatal(err)
 	}
-	m.claims = fleetlink.NewClient(conn)
+	return conn
 }
 
 func (m *member) signal(s syscall.Signal) {
@@ -166,12 +182,20 @@ func (m *member) ready() {
 
 // whole waits until a member that came back claims, and has heard of all others: until then the loss
 // of another one may be that of a second one.
-func (m *member) whole() {
+func (m *member) whole() { m.t.Helper(); m.hears(len(m.cfg.Peers)) }
+
+// hears waits until a member claims, and has heard of so many, itself included.
+func (m *member) hears(n int) {
 	m.t.Helper()
 	m.ready()
-	wait.For(m.t, m.cfg.Name+" to hear of all others", func() bool {
-		s := m.status()
-		return len(s.Members) == 3 && !slices.ContainsFunc(s.Members, func(o fleetlink.Member) bool { return !o.Connected || !o.Self && o.Heard.IsZero() })
+	wait.For(m.t, fmt.Sprintf("%s to hear of %d", m.cfg.Name, n), func() bool {
+		there := 0
+		for _, o := range m.status().Members {
+			if o.Connected && (o.Self || !o.Heard.IsZero()) {
+				there++
+			}
+		}
+		return there == n
 	})
 }
 
@@ -379,8 +403,8 @@ func (b *book) again(t *testing.T, all []*member) {
 	for i := range 3 * racing {
 		late.Go(func() {
 			for key := range keys {
-				if a := all[i%3].claim(key); a.Verdict == fleetlink.First {
-					t.Errorf("%s of %s is claimed again at %s", key, b.first[key], all[i%3].cfg.Name)
+				if at := all[i%len(all)]; at.claim(key).Verdict == fleetlink.First {
+					t.Errorf("%s of %s is claimed again at %s", key, b.first[key], at.cfg.Name)
 				}
 			}
 		})

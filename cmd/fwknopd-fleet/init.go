@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"fwknopd/cmd/fwknopd-fleet/node"
@@ -26,7 +28,7 @@ func initialise(o *cli.Options, stdout, stderr io.Writer) int {
 	if err != nil {
 		return cli.Fleet.Refuse(stderr, err)
 	}
-	if err := writeAll(added); err != nil {
+	if err := writeAll(o.Out, added); err != nil {
 		fmt.Fprintf(stderr, "%s: %v\n", cli.Fleet, err)
 		return exitError
 	}
@@ -36,7 +38,7 @@ func initialise(o *cli.Options, stdout, stderr io.Writer) int {
 			"FLEET_CREDENTIALS  /etc/fwknop/fleet.pem;\n\n", m.Name, m.Addr, line)
 	}
 	if o.Add {
-		fmt.Fprintf(stdout, "# all others: this line first, one member after the other\nFLEET_PEERS        %s;\n", line)
+		fmt.Fprintf(stdout, "# all others: this line first, one member after the other (reload the daemon, restart a witness)\nFLEET_PEERS        %s;\n", line)
 	}
 	return exitOK
 }
@@ -62,12 +64,10 @@ func newFleet(o *cli.Options) (line string, added []newMember, err error) {
 			return "", nil, fmt.Errorf("%q is not NAME=ADDRESS:PORT: %w", text, err)
 		}
 		m.FleetPeer = peer[0]
-		for _, p := range all {
-			if p.Name == m.Name || p.Addr == m.Addr {
-				return "", nil, fmt.Errorf("%s at %s: %s at %s is a member", m.Name, m.Addr, p.Name, p.Addr)
-			}
+		if all, err = enter(all, added, m.FleetPeer); err != nil {
+			return "", nil, err
 		}
-		all, added = append(all, m.FleetPeer), append(added, m)
+		added = append(added, m)
 	}
 	if len(all) > conf.MaxFleetMembers {
 		return "", nil, fmt.Errorf("%d members: at most %d are possible", len(all), conf.MaxFleetMembers)
@@ -76,6 +76,25 @@ func newFleet(o *cli.Options) (line string, added []newMember, err error) {
 		line += strings.Repeat(" ", min(i, 1)) + p.Name + "@" + p.Addr.String() + "/" + p.Pin
 	}
 	return line, added, nil
+}
+
+// enter returns all members with another one. One of --peers may get another key and address, in its place.
+func enter(all []conf.FleetPeer, added []newMember, m conf.FleetPeer) ([]conf.FleetPeer, error) {
+	place := -1
+	for i, p := range all {
+		isNew := slices.ContainsFunc(added, func(n newMember) bool { return n.Name == p.Name })
+		switch {
+		case p.Name == m.Name && !isNew:
+			place = i
+		case p.Name == m.Name || p.Addr == m.Addr:
+			return nil, fmt.Errorf("%s at %s: %s at %s is a member", m.Name, m.Addr, p.Name, p.Addr)
+		}
+	}
+	if place < 0 {
+		return append(all, m), nil
+	}
+	all[place] = m
+	return all, nil
 }
 
 // oldPeers returns the members of --peers.
@@ -94,8 +113,11 @@ func oldPeers(o *cli.Options) ([]conf.FleetPeer, error) {
 	return peers, nil
 }
 
-// writeAll writes the credentials. If one is there it writes none.
-func writeAll(added []newMember) error {
+// writeAll writes the credentials in dir, which is made for root alone if it is not there. If one of them is there it writes none.
+func writeAll(dir string, added []newMember) error {
+	if err := os.MkdirAll(cmp.Or(dir, "."), 0o700); err != nil {
+		return err
+	}
 	for _, m := range added {
 		if _, err := os.Lstat(m.path); !errors.Is(err, os.ErrNotExist) {
 			return fmt.Errorf("%s is there, and is not overwritten", m.path)

@@ -20,7 +20,7 @@ func call(args ...string) (code int, stdout, stderr string) {
 }
 
 func TestInit(t *testing.T) {
-	dir := t.TempDir()
+	dir := filepath.Join(t.TempDir(), "fleet")
 	code, out, errs := call("init", "--out", dir, "gw1=10.0.0.1:4223", "gw2=10.0.0.2:4223", "witness=[fd00::3]:4223")
 	if code != exitOK {
 		t.Fatalf("%d: %s", code, errs)
@@ -54,6 +54,17 @@ func TestInit(t *testing.T) {
 	if grown := peersLine(t, out); !strings.HasPrefix(grown, line+" gw4@10.0.0.4:4223/") {
 		t.Errorf("the line of four: %s", grown)
 	}
+
+	dir = t.TempDir()
+	code, out, errs = call("init", "--out", dir, "--add", "--peers", line, "gw2=10.0.0.12:4223")
+	renewed, err := conf.ParseFleetPeers(peersLine(t, out))
+	if code != exitOK || err != nil || len(renewed) != 3 || renewed[0] != peers[0] || renewed[2] != peers[2] ||
+		renewed[1].Name != "gw2" || renewed[1].Addr.String() != "10.0.0.12:4223" || renewed[1].Pin == peers[1].Pin {
+		t.Errorf("another key for gw2: %d, %v, %v, %s", code, renewed, err, errs)
+	}
+	if code, _, errs := call("init", "--out", dir, "--add", "--peers", line, "gw2=10.0.0.1:4223"); code != exitUsage || !strings.Contains(errs, "is a member") {
+		t.Errorf("the address of another one: %d, %s", code, errs)
+	}
 }
 
 func peersLine(t *testing.T, out string) string {
@@ -86,26 +97,26 @@ func TestUsageErrors(t *testing.T) {
 func TestPrintStatus(t *testing.T) {
 	now := time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
 	s := fleetlink.Status{
-		V: 1, Name: "gw1", Fleet: "embedded", Asked: now, Quorum: true, Bound: 120, Beginning: now.Add(-time.Hour),
-		Claims: fleetlink.Tally{First: 3, Taken: 1}, Bucket: fleetlink.Bucket{Claims: 4, Bytes: 1024, Replicas: 3},
+		V: 1, Name: "gw1", Fleet: "embedded", Asked: now, Quorum: true, Votes: 5, Bound: 120, Beginning: now.Add(-time.Hour),
+		Claims: fleetlink.Tally{First: 3, Taken: 1}, Bucket: fleetlink.Bucket{Claims: 4, Bytes: 1024, Replicas: 3, Current: 2},
 		Members: []fleetlink.Member{
 			{Name: "gw1", Address: "10.0.0.1:4223", Self: true, Connected: true},
 			{Name: "gw2", Address: "10.0.0.2:4223", Heard: now.Add(-12 * time.Second)},
-			{Name: "gw3", Address: "10.0.0.3:4223", Connected: true, Leader: true, Witness: true, Heard: now.Add(-400 * time.Millisecond), Clock: 3600},
+			{Name: "gw3", Address: "10.0.0.3:4223", Connected: true, Leader: true, Witness: true, OtherPeers: true, Heard: now.Add(-400 * time.Millisecond), Clock: 3600},
 			{Name: "gw4", Address: "10.0.0.4:4223"},
 		},
 	}
 	const want = `fleet:    embedded, this member is gw1
-quorum:   yes
+quorum:   yes, of 5 votes: 1 of former members are still counted
 messages: sent after 2026-11-30T11:00:00Z, at most 2m0s old
-stored:   4 records in 1.0 KiB, on 3 members
+stored:   4 records in 1.0 KiB, on 3 members, of which one is not there or not complete
 claims:   3 made, 1 were taken, 0 unavailable
 
-MEMBER  ADDRESS        STATE                      HEARD                 CLOCK
-gw1     10.0.0.1:4223  this one                   -                     -
-gw2     10.0.0.2:4223  cut off                    not heard of for 12s  -
-gw3     10.0.0.3:4223  connected, leads, witness  now                   1h0m0s ahead
-gw4     10.0.0.4:4223  cut off                    never                 -
+MEMBER  ADDRESS        STATE                                           HEARD                 CLOCK
+gw1     10.0.0.1:4223  this one                                        -                     -
+gw2     10.0.0.2:4223  cut off                                         not heard of for 12s  -
+gw3     10.0.0.3:4223  connected, leads, witness, another FLEET_PEERS  now                   1h0m0s ahead
+gw4     10.0.0.4:4223  cut off                                         never                 -
 `
 	var b bytes.Buffer
 	if err := printStatus(&b, s); err != nil || b.String() != want {

@@ -82,14 +82,14 @@ func printStatus(w io.Writer, s fleetlink.Status) error {
 		fmt.Fprintf(&b, "group:    %s\n", conf.Printable(s.Group))
 	}
 	if s.Quorum {
-		b.WriteString("quorum:   yes\n")
+		fmt.Fprintf(&b, "quorum:   yes%s\n", votes(s))
 	} else {
 		fmt.Fprintf(&b, "quorum:   no: %s\n", conf.Printable(s.Why))
 	}
 	if !s.Beginning.IsZero() {
 		fmt.Fprintf(&b, "messages: sent after %s, at most %v old\n", s.Beginning.UTC().Format(time.RFC3339), seconds(s.Bound))
-		fmt.Fprintf(&b, "stored:   %s in %s, on %s\n", conf.Count(int(s.Bucket.Claims), "record"), humanize.IBytes(s.Bucket.Bytes),
-			conf.Count(s.Bucket.Replicas, "member"))
+		fmt.Fprintf(&b, "stored:   %s in %s, on %s%s\n", conf.Count(int(s.Bucket.Claims), "record"), humanize.IBytes(s.Bucket.Bytes),
+			conf.Count(s.Bucket.Replicas, "member"), lacking(s.Bucket))
 	}
 	fmt.Fprintf(&b, "claims:   %d made, %d were taken, %d unavailable\n", s.Claims.First, s.Claims.Taken, s.Claims.Unavailable)
 	table := tabwriter.NewWriter(&b, 0, 8, 2, ' ', 0)
@@ -101,6 +101,27 @@ func printStatus(w io.Writer, s fleetlink.Status) error {
 	table.Flush()
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// votes says of how many members a majority is needed, and whether they are others than those of FLEET_PEERS.
+func votes(s fleetlink.Status) string {
+	switch members := len(s.Members); {
+	case s.Votes == 0:
+		return ""
+	case s.Votes > members:
+		return fmt.Sprintf(", of %d votes: %d of former members are still counted", s.Votes, s.Votes-members)
+	case s.Votes < members:
+		return fmt.Sprintf(", of %d votes: new members have none yet", s.Votes)
+	}
+	return fmt.Sprintf(", of %d votes", s.Votes)
+}
+
+// lacking says how many members have not all of what is stored, and may take part in no vote on it yet.
+func lacking(b fleetlink.Bucket) string {
+	if n := b.Replicas - b.Current; n > 0 {
+		return fmt.Sprintf(", of which %s not there or not complete", map[bool]string{true: "one is", false: fmt.Sprint(n, " are")}[n == 1])
+	}
+	return ""
 }
 
 // seconds is a number of seconds as text; 0 is no limit.
@@ -127,6 +148,9 @@ func memberState(m fleetlink.Member) string {
 	}
 	if m.Witness {
 		words = append(words, "witness")
+	}
+	if m.OtherPeers {
+		words = append(words, "another FLEET_PEERS")
 	}
 	return strings.Join(words, ", ")
 }

@@ -74,11 +74,11 @@ func (w *witnessHost) start() {
 		w.t.Fatal(err)
 	}
 	w.t.Cleanup(func() { _ = w.cmd.Process.Kill() })
-	w.hears("READY=1")
+	w.told("READY=1")
 }
 
-// hears waits for what the service manager is told.
-func (w *witnessHost) hears(want string) {
+// told waits for what the service manager is told.
+func (w *witnessHost) told(want string) {
 	w.t.Helper()
 	buf := make([]byte, 4096)
 	_ = w.manager.SetReadDeadline(time.Now().Add(wait.Timeout))
@@ -121,7 +121,7 @@ func TestE2EWitness(t *testing.T) {
 	for _, m := range all[:2] {
 		m.ready()
 	}
-	w.hears("STATUS=the fleet has a quorum")
+	w.told("STATUS=the fleet has a quorum")
 	w.confined()
 	text, code := w.asked(0)
 	for _, want := range []string{"this member is gw3", "quorum:   yes", "on 3 members", "this one, ", "witness"} {
@@ -142,7 +142,7 @@ func TestE2EWitness(t *testing.T) {
 		t.Errorf("%+v", a)
 	}
 	_ = w.cmd.Process.Signal(syscall.SIGTERM)
-	w.hears("STOPPING=1")
+	w.told("STOPPING=1")
 	if err := w.cmd.Wait(); err != nil {
 		t.Errorf("%v\n%s", err, w.errs.String())
 	}

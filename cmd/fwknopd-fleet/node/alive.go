@@ -2,6 +2,7 @@ package node
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"slices"
 	"strings"
 	"sync"
@@ -20,6 +21,18 @@ type beatValue struct {
 	V       uint8 // 1
 	Now     time.Time
 	Witness bool
+	Members [sha256.Size]byte // see lineOf
+}
+
+// lineOf is by which members know whether they have the same FLEET_PEERS: of the names alone, as keys and
+// addresses may change one after the other.
+func lineOf(all []fleetlink.Peer) [sha256.Size]byte {
+	var names []string
+	for _, m := range all {
+		names = append(names, m.Name)
+	}
+	slices.Sort(names)
+	return sha256.Sum256([]byte(strings.Join(names, " ")))
 }
 
 // maxHeard bounds the members that are told apart on an outside cluster.
@@ -29,7 +42,8 @@ const maxHeard = 64
 type alive struct {
 	cfg fleetlink.Config
 	now func() time.Time
-	all []fleetlink.Peer // of an embedded fleet
+	all []fleetlink.Peer  // of an embedded fleet
+	our [sha256.Size]byte // its line
 
 	mu    sync.Mutex
 	heard map[string]heard
@@ -41,6 +55,7 @@ type heard struct {
 	at      time.Time     // by our clock
 	ahead   time.Duration // of its clock, at least
 	witness bool
+	other   bool      // it has other members in its FLEET_PEERS
 	fresh   time.Time // as at, with its monotonic reading
 }
 
@@ -48,6 +63,7 @@ func newAlive(cfg fleetlink.Config, now func() time.Time) *alive {
 	a := &alive{cfg: cfg, now: now, heard: make(map[string]heard)}
 	if len(cfg.Servers) == 0 {
 		a.all = members(cfg)
+		a.our = lineOf(a.all)
 	}
 	return a
 }
@@ -60,7 +76,7 @@ func (a *alive) listen(nc *nats.Conn) error {
 
 // beat says that this member lives. What cannot be said now is not said later.
 func (a *alive) beat(nc *nats.Conn) {
-	_ = nc.Publish(aliveSubject+a.cfg.Name, encode(beatValue{1, a.now().UTC(), a.cfg.Witness}))
+	_ = nc.Publish(aliveSubject+a.cfg.Name, encode(beatValue{1, a.now().UTC(), a.cfg.Witness, a.our}))
 }
 
 func (a *alive) hear(m *nats.Msg) {
@@ -76,7 +92,7 @@ func (a *alive) hear(m *nats.Msg) {
 	defer a.mu.Unlock()
 	if _, known := a.heard[name]; known || len(a.heard) < maxHeard {
 		now := a.now()
-		a.heard[name] = heard{now, b.Now.Sub(now), b.Witness, time.Now()}
+		a.heard[name] = heard{now, b.Now.Sub(now), b.Witness, b.Members != a.our, time.Now()}
 	}
 }
 
@@ -120,13 +136,26 @@ func (a *alive) verdict() clockVerdict {
 	return clockUnknown
 }
 
+// agreed reports whether all members of an embedded fleet are heard of, and have the same ones in their
+// FLEET_PEERS.
+func (a *alive) agreed() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, m := range a.all {
+		if h := a.heard[m.Name]; m.Name != a.cfg.Name && (h.other || time.Since(h.fresh) >= heardTime) {
+			return false
+		}
+	}
+	return true
+}
+
 // members returns what is known of all members, by their names.
 func (a *alive) members() []fleetlink.Member {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	list := []fleetlink.Member{{Name: a.cfg.Name, Self: true, Connected: true, Witness: a.cfg.Witness}}
 	for name, h := range a.heard {
-		list = append(list, fleetlink.Member{Name: name, Witness: h.witness, Heard: h.at, Clock: h.ahead.Seconds(),
+		list = append(list, fleetlink.Member{Name: name, Witness: h.witness, OtherPeers: h.other, Heard: h.at, Clock: h.ahead.Seconds(),
 			Connected: time.Since(h.fresh) < heardTime})
 	}
 	for _, p := range a.all {

@@ -25,12 +25,10 @@ const (
 	maxUnpublished   = 256 // wait for a leader
 )
 
-func announceConfig(replicas int) jetstream.StreamConfig {
-	return jetstream.StreamConfig{
-		Name: announceStream, Subjects: []string{announceSubjects + "*.*"}, Description: "messages that gateways of groups of fwknopd have honoured",
-		Storage: jetstream.FileStorage, Replicas: replicas, MaxMsgsPerSubject: maxAnnounced, MaxBytes: announceBytes, MaxMsgSize: maxAnnouncement,
-		MaxAge: announceAge, Duplicates: 2 * time.Minute, Discard: jetstream.DiscardOld, DenyDelete: true,
-	}
+var announceConfig = jetstream.StreamConfig{
+	Name: announceStream, Subjects: []string{announceSubjects + "*.*"}, Description: "messages that gateways of groups of fwknopd have honoured",
+	Storage: jetstream.FileStorage, MaxMsgsPerSubject: maxAnnounced, MaxBytes: announceBytes, MaxMsgSize: maxAnnouncement,
+	MaxAge: announceAge, Duplicates: 2 * time.Minute, Discard: jetstream.DiscardOld, DenyDelete: true,
 }
 
 // announcer publishes what this gateway has honoured, in order.
@@ -100,7 +98,7 @@ func (n *Node) publish(ctx context.Context, a *fleetlink.Announcement) {
 
 // announcements returns the stream of announcements, and makes it where there is none.
 func (n *Node) announcements(ctx context.Context) (jetstream.Stream, error) {
-	return FindOrMake(ctx, n.js, announceConfig(n.replicas()))
+	return n.Stream(ctx, announceConfig)
 }
 
 // pause waits, and reports whether ctx goes on.

@@ -35,11 +35,11 @@ const (
 // alone end claims, for all. Where a subject may have more than one message, the server has none end
 // sooner than a mark would: a gateway that may publish can put in the place of a claim what leaves no
 // mark, which then refuses for as long as the claim would have.
-func bucketConfig(replicas int, bound time.Duration) jetstream.StreamConfig {
+func bucketConfig(bound time.Duration) jetstream.StreamConfig {
 	marks := lifetime(cmp.Or(bound, maxBound))
 	return jetstream.StreamConfig{
 		Name: streamName, Subjects: []string{keys + ">"}, Description: "claims of messages of a fleet of fwknopd",
-		Storage: jetstream.FileStorage, Replicas: replicas, MaxMsgsPerSubject: 2, MaxBytes: maxBytes, MaxMsgSize: maxValue,
+		Storage: jetstream.FileStorage, MaxMsgsPerSubject: 2, MaxBytes: maxBytes, MaxMsgSize: maxValue,
 		Discard: jetstream.DiscardNew, DenyDelete: true, AllowRollup: true, AllowMsgTTL: true, SubjectDeleteMarkerTTL: marks,
 	}
 }
@@ -48,8 +48,8 @@ func bucketConfig(replicas int, bound time.Duration) jetstream.StreamConfig {
 // later: as long as the clocks and the age limits of two members let both accept it.
 func lifetime(bound time.Duration) time.Duration { return 2*bound + skew }
 
-// FindOrMake returns a stream with the settings of want, and makes it if there is none. One
-// with fewer replicas gets more; with other settings that matter it is an error.
+// FindOrMake returns a stream with the settings of want, and makes it if there is none. One with other
+// settings that matter is an error; the number of its replicas is for the caller to judge.
 func FindOrMake(ctx context.Context, js jetstream.JetStream, want jetstream.StreamConfig) (jetstream.Stream, error) {
 	s, err := js.Stream(ctx, want.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
@@ -64,15 +64,7 @@ func FindOrMake(ctx context.Context, js jetstream.JetStream, want jetstream.Stre
 	if err != nil {
 		return nil, err
 	}
-	have := s.CachedInfo().Config
-	if have.Replicas < want.Replicas {
-		more := have
-		more.Replicas = want.Replicas
-		if s, err = js.UpdateStream(ctx, more); err != nil {
-			return nil, fmt.Errorf("%s has %d replicas in place of %d, and gets no more: %w", want.Name, have.Replicas, want.Replicas, err)
-		}
-	}
-	return s, differs(have, want)
+	return s, differs(s.CachedInfo().Config, want)
 }
 
 // isUnplaced reports whether too few servers are there for a stream.
@@ -157,7 +149,7 @@ func (n *Node) findTerms(ctx context.Context) (jetstream.Stream, *terms, error) 
 // findBucket returns the bucket; a gateway makes it where there is none.
 func (n *Node) findBucket(ctx context.Context) (jetstream.Stream, error) {
 	if !n.cfg.Witness {
-		return FindOrMake(ctx, n.js, bucketConfig(n.replicas(), n.cfg.MaxAge))
+		return n.Stream(ctx, bucketConfig(n.cfg.MaxAge))
 	}
 	s, err := n.js.Stream(ctx, streamName)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"fwknopd/cmd/fwknopd/fleetlink"
 )
@@ -28,6 +30,7 @@ type embedded struct {
 
 	mu     sync.Mutex
 	server *server.Server
+	secret string    // by which this process is the administrator of the server
 	why    string    // why it takes no part; empty: it does
 	rests  time.Time // until when it is not tried again
 }
@@ -111,6 +114,7 @@ func (e *embedded) start() error {
 	}
 	o := e.options.Clone()
 	o.JetStream = true // it is to know itself as a member that stores
+	e.admit(o)
 	s, err := server.NewServer(o)
 	if err != nil {
 		return fmt.Errorf("NATS server: %w", err)
@@ -217,6 +221,28 @@ func (e *embedded) connected() map[string]bool {
 	}
 	return names
 }
+
+// handOver has another member lead the claims, if this one does, before it ends: without it an election takes
+// a second or two.
+func (n *Node) handOver() {
+	n.server.mu.Lock()
+	err := n.server.server.JetStreamStepdownStream(server.DEFAULT_GLOBAL_ACCOUNT, streamName)
+	n.server.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), handOverTime)
+	defer cancel()
+	for err == nil {
+		var s jetstream.Stream
+		if s, err = n.js.Stream(ctx, streamName); err == nil && s.CachedInfo().Cluster.Leader != n.cfg.Name {
+			return
+		}
+		if !pause(ctx, handOverTime/20) {
+			return
+		}
+	}
+}
+
+// handOverTime is less than the daemon gives a fleet process that is to end.
+const handOverTime = 400 * time.Millisecond
 
 func (e *embedded) close() {
 	e.server.Shutdown()

@@ -343,7 +343,7 @@ func TestAnnouncementsAnew(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err = js.CreateStream(t.Context(), announceConfig(1)); err == nil {
+	if _, err = js.CreateStream(t.Context(), announceConfig); err == nil {
 		_, err = js.Publish(t.Context(), announceSubjects+"edge.gw1", text)
 	}
 	if err != nil && !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
@@ -356,7 +356,7 @@ func TestAnnouncementsAnew(t *testing.T) {
 	if err := js.DeleteStream(t.Context(), announceStream); err != nil {
 		t.Fatal(err)
 	}
-	wrong := announceConfig(1)
+	wrong := announceConfig
 	wrong.Storage = jetstream.MemoryStorage
 	if _, err := js.CreateStream(t.Context(), wrong); err != nil {
 		t.Skip("a gateway was faster") // which made it with the right settings

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -46,6 +47,7 @@ type Node struct {
 	hearing   hearing
 	orders    *orders
 	logLimit  *rate.Limiter
+	denied    atomic.Pointer[string] // what the cluster did not permit last, since it answered
 
 	stop    context.CancelFunc
 	running sync.WaitGroup
@@ -77,6 +79,7 @@ func Open(cfg fleetlink.Config, o Options) (*Node, error) {
 	n.running.Go(func() { n.beats(ctx) })
 	n.running.Go(func() { n.watch(ctx) })
 	n.running.Go(func() { n.announce(ctx) })
+	n.running.Go(func() { n.settles(ctx) })
 	return n, nil
 }
 
@@ -130,6 +133,9 @@ func (n *Node) connect() (err error) {
 func (n *Node) reportError() nats.ErrHandler {
 	limit := rate.NewLimiter(rate.Every(30*time.Second), 5)
 	return func(_ *nats.Conn, _ *nats.Subscription, err error) {
+		if errors.Is(err, nats.ErrPermissionViolation) {
+			n.denied.Store(new(err.Error()))
+		}
 		if limit.Allow() {
 			n.log(fmt.Sprintf("NATS: %v", err))
 		}
@@ -145,6 +151,9 @@ func (n *Node) Close() {
 	if n.stop != nil {
 		n.stop()
 		n.running.Wait()
+	}
+	if n.server != nil && n.js != nil {
+		n.handOver()
 	}
 	if n.nc != nil {
 		n.nc.Close()

@@ -71,7 +71,7 @@ func TestWrongSettings(t *testing.T) {
 		"max_age":        func(c *jetstream.StreamConfig) { c.MaxAge = time.Hour },
 		"allow_direct":   func(c *jetstream.StreamConfig) { c.AllowDirect = true },
 	} {
-		c := bucketConfig(1, testAge)
+		c := bucketConfig(testAge)
 		same := c
 		change(&c)
 		if err := differs(c, same); err == nil || !strings.Contains(err.Error(), want) {
@@ -165,4 +165,15 @@ func TestClaimsStay(t *testing.T) {
 			t.Errorf("claimed again: %d", i)
 		}
 	}
+}
+
+// TestNotPermitted: a gateway to which the cluster denies something says what.
+func TestNotPermitted(t *testing.T) {
+	t.Parallel()
+	cfg := outsideConfig("gw1", fleetlab.Outside(t, "gw1"))
+	cfg.Name = "gw2" // whose subjects are not permitted to the user gw1
+	n := open(t, cfg, Options{})
+	wait.For(t, "the reason", func() bool {
+		return strings.Contains(unavailable(n), "has not permitted: nats: permissions violation: Permissions Violation for ")
+	})
 }

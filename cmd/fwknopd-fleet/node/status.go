@@ -4,6 +4,8 @@ import (
 	"context"
 	"strings"
 
+	"github.com/nats-io/nats.go/jetstream"
+
 	"fwknopd/cmd/fwknopd/fleetlink"
 )
 
@@ -21,6 +23,7 @@ func (n *Node) Status() fleetlink.Status {
 	if n.server == nil {
 		s.Fleet = strings.Join(n.cfg.Servers, ",")
 	} else {
+		s.Votes = n.server.votes()
 		there := n.server.connected()
 		for i := range s.Members {
 			s.Members[i].Connected = s.Members[i].Self || there[s.Members[i].Name]
@@ -33,9 +36,23 @@ func (n *Node) Status() fleetlink.Status {
 		return s
 	}
 	info := use.bucket.CachedInfo()
-	s.Bucket = fleetlink.Bucket{Claims: info.State.Msgs, Bytes: info.State.Bytes, Replicas: info.Config.Replicas}
+	s.Bucket = fleetlink.Bucket{Claims: info.State.Msgs, Bytes: info.State.Bytes, Replicas: info.Config.Replicas, Current: current(info)}
 	for i := range s.Members {
 		s.Members[i].Leader = s.Quorum && info.Cluster != nil && info.Cluster.Leader == s.Members[i].Name
 	}
 	return s
+}
+
+// current counts the members that have all that a stream stores.
+func current(info *jetstream.StreamInfo) int {
+	if info.Cluster == nil {
+		return 1
+	}
+	n := 1 // the one that leads
+	for _, p := range info.Cluster.Replicas {
+		if p.Current && !p.Offline {
+			n++
+		}
+	}
+	return n
 }

@@ -83,10 +83,20 @@ func (n *Node) examine(ctx context.Context, probe bool) {
 	switch {
 	case ctx.Err() != nil && errors.Is(ctx.Err(), context.Canceled):
 	case err != nil:
-		n.claims.fail(reason(err))
+		n.claims.fail(n.reason(err))
 	default:
+		n.denied.Store(nil)
 		n.claims.open(use)
 	}
+}
+
+// reason is what an error means for claims. What a cluster does not permit it does not answer.
+func (n *Node) reason(err error) string {
+	why := reason(err)
+	if denied := n.denied.Load(); why == noQuorum && denied != nil {
+		return "the cluster does not answer, and has not permitted: " + *denied
+	}
+	return why
 }
 
 // look returns the bucket, if this gateway may claim in it.
@@ -119,7 +129,9 @@ const noQuorum = "the fleet has no quorum, or cannot be reached"
 // reason is what an error means for claims.
 func reason(err error) string {
 	var api *jetstream.APIError
+	// A member that has begun to lead, and does not know yet all that is stored, has not found it.
 	for _, silent := range []error{context.DeadlineExceeded, nats.ErrTimeout, nats.ErrNoResponders, jetstream.ErrNoStreamResponse,
+		jetstream.ErrStreamNotFound, jetstream.ErrMsgNotFound,
 		jetstream.ErrJetStreamNotEnabled, nats.ErrConnectionReconnecting, nats.ErrReconnectBufExceeded, nats.ErrConnectionClosed, nats.ErrDisconnected} {
 		if errors.Is(err, silent) {
 			return noQuorum

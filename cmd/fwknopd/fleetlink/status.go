@@ -11,7 +11,8 @@ type Status struct {
 	Group  string    `json:"group,omitempty"` // of FLEET_GROUP
 	Asked  time.Time `json:"asked"`           // by the clock of this member
 	Quorum bool      `json:"quorum"`
-	Why    string    `json:"why,omitempty"` // why claims are unavailable; empty: they are not
+	Why    string    `json:"why,omitempty"`   // why claims are unavailable; empty: they are not
+	Votes  int       `json:"votes,omitempty"` // members of an embedded fleet of which a majority is needed, as far as this one knows
 
 	Bound     float64    `json:"bound_seconds"` // the oldest message that a member may accept; 0: not known, or any
 	Beginning time.Time  `json:"beginning,omitzero"`
@@ -32,20 +33,22 @@ type Tally struct {
 type Bucket struct {
 	Claims   uint64 `json:"claims"`
 	Bytes    uint64 `json:"bytes"`
-	Replicas int    `json:"replicas"`
+	Replicas int    `json:"replicas"` // on how many members it is to be stored
+	Current  int    `json:"current"`  // how many of them are there, and have all of it
 }
 
 // A Member is one of the members of an embedded fleet, or a gateway that was heard of
 // through an outside cluster.
 type Member struct {
-	Name      string    `json:"name"`
-	Address   string    `json:"address,omitempty"`
-	Self      bool      `json:"self,omitempty"`
-	Witness   bool      `json:"witness,omitempty"`
-	Connected bool      `json:"connected"`
-	Leader    bool      `json:"leader,omitempty"` // of the claims
-	Heard     time.Time `json:"heard,omitzero"`   // last, by the clock of the member that is asked; zero: never
-	Clock     float64   `json:"clock_seconds"`    // how far its clock is ahead of the asked one's, at least
+	Name       string    `json:"name"`
+	Address    string    `json:"address,omitempty"`
+	Self       bool      `json:"self,omitempty"`
+	Witness    bool      `json:"witness,omitempty"`
+	Connected  bool      `json:"connected"`
+	Leader     bool      `json:"leader,omitempty"`      // of the claims
+	OtherPeers bool      `json:"other_peers,omitempty"` // it has other members in its FLEET_PEERS than the one that is asked
+	Heard      time.Time `json:"heard,omitzero"`        // last, by the clock of the member that is asked; zero: never
+	Clock      float64   `json:"clock_seconds"`         // how far its clock is ahead of the asked one's, at least
 }
 
 // An EventTally counts the events of this gateway since the process started.
