@@ -133,6 +133,8 @@ func refused(o *cli.Options) error {
 		return errors.New("--replay is not for workers: what becomes of a packet depends on those before it, of all files")
 	case !o.OS:
 		return errors.New("what is to be done? --os reports the operating systems")
+	case o.Upload && o.Root != "":
+		return errors.New("--root says where workers find the files; with --upload they open none")
 	case o.Dir != "" && o.Listen == "":
 		return errors.New("--dir goes with --listen")
 	}
@@ -157,7 +159,7 @@ func oneOf(o *cli.Options, own string) error {
 }
 
 func submit(ctx context.Context, o *cli.Options, stdout, stderr io.Writer) error {
-	s := Submitter{Options: osreport.FromFlags(o, nil), Root: o.Root, Stdout: stdout, Stderr: stderr, Say: sayTo(stderr)}
+	s := Submitter{Options: osreport.FromFlags(o, nil), Root: o.Root, Upload: o.Upload, Stdout: stdout, Stderr: stderr, Say: sayTo(stderr)}
 	if err := s.Options.Configure(o); err != nil {
 		return err
 	}
