@@ -144,6 +144,8 @@ func refused(o *cli.Options) error {
 	switch {
 	case !o.OS && !o.Replay:
 		return errors.New("what is to be done? --os reports the operating systems, --replay decides as fwknopd replay does")
+	case o.Upload && o.Root != "":
+		return errors.New("--root says where workers find the files; with --upload they open none")
 	case o.Dir != "" && o.Listen == "":
 		return errors.New("--dir goes with --listen")
 	case o.OS && o.ECS():
@@ -177,7 +179,7 @@ func oneOf(o *cli.Options, own string) error {
 }
 
 func newSubmitter(o *cli.Options, stdout, stderr io.Writer) *Submitter {
-	return &Submitter{Options: osreport.FromFlags(o, nil), Root: o.Root, Stdout: stdout, Stderr: stderr, Say: sayTo(stderr)}
+	return &Submitter{Options: osreport.FromFlags(o, nil), Root: o.Root, Upload: o.Upload, Stdout: stdout, Stderr: stderr, Say: sayTo(stderr)}
 }
 
 // configure reads the configuration of what is to be done.

@@ -89,6 +89,12 @@ func TestE2EKilledWorkers(t *testing.T) {
 	if os.Getenv("FWKNOPD_E2E") == "" {
 		t.Skip("set FWKNOPD_E2E=1")
 	}
+	t.Run("files", func(t *testing.T) { testKilledWorkers(t, nil, nil) })
+	t.Run("upload", func(t *testing.T) { testKilledWorkers(t, []string{"--upload"}, []string{"--root", t.TempDir()}) })
+}
+
+// testKilledWorkers starts submitters and workers with these options.
+func testKilledWorkers(t *testing.T, submit, work []string) {
 	dir := t.TempDir()
 	name := filepath.Join(dir, "kern.log")
 	text, err := os.ReadFile(archive(t, 20000)[0])
@@ -104,16 +110,16 @@ func TestE2EKilledWorkers(t *testing.T) {
 	if err := osreport.Run(t.Context(), o, &stdout, &stderr); err != nil {
 		t.Fatal(err)
 	}
-	args := []string{"--os", "-v", "--listen", "127.0.0.1:0", "--dir", filepath.Join(dir, "jobs"), name}
+	args := append(submit, "--os", "-v", "--listen", "127.0.0.1:0", "--dir", filepath.Join(dir, "jobs"), name)
 
 	log, next := lines(t)
 	first := start(t, "submit", io.Discard, log, args...)
 	join := next("fleet work --join")
 	join = join[strings.Index(join, "--join ")+len("--join "):]
 	queue := joined(t, join)
-	killInSegment(t, join, queue)
+	killInSegment(t, join, queue, work)
 	taken := infoOf(t, queue).Delivered.Consumer
-	worker := start(t, "work", io.Discard, os.Stderr, "--join", join)
+	worker := start(t, "work", io.Discard, os.Stderr, append(work, "--join", join)...)
 	wait.For(t, "a second segment", func() bool { return infoOf(t, queue).Delivered.Consumer > taken })
 	worker.Process.Signal(syscall.SIGTERM)
 	if err := worker.Wait(); err != nil {
@@ -129,8 +135,8 @@ func TestE2EKilledWorkers(t *testing.T) {
 		t.Errorf("another token: %s", again)
 	}
 	join = again[strings.Index(again, "--join ")+len("--join "):]
-	killInSegment(t, join, joined(t, join)) // its segment is given to others after ackWait
-	workers := []*exec.Cmd{start(t, "work", io.Discard, os.Stderr, "--join", join), start(t, "work", io.Discard, os.Stderr, "--join", join)}
+	killInSegment(t, join, joined(t, join), work) // its segment is given to others after ackWait
+	workers := []*exec.Cmd{start(t, "work", io.Discard, os.Stderr, append(work, "--join", join)...), start(t, "work", io.Discard, os.Stderr, append(work, "--join", join)...)}
 	if err := second.Wait(); err != nil {
 		t.Errorf("submit: %v", err)
 	}
@@ -181,11 +187,11 @@ func infoOf(t *testing.T, queue jetstream.Consumer) *jetstream.ConsumerInfo {
 }
 
 // killInSegment starts workers until one is killed in the middle of a segment.
-func killInSegment(t *testing.T, join string, queue jetstream.Consumer) {
+func killInSegment(t *testing.T, join string, queue jetstream.Consumer, work []string) {
 	t.Helper()
 	for range 20 {
 		before := infoOf(t, queue)
-		w := start(t, "work", io.Discard, os.Stderr, "--join", join)
+		w := start(t, "work", io.Discard, os.Stderr, append(work, "--join", join)...)
 		wait.For(t, "a segment", func() bool { return infoOf(t, queue).Delivered.Consumer > before.Delivered.Consumer })
 		w.Process.Signal(syscall.SIGSTOP)
 		inside := infoOf(t, queue).NumAckPending > before.NumAckPending

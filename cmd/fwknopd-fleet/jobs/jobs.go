@@ -39,6 +39,8 @@ const (
 	ackWait = 10 * time.Second
 	// maxDeliveries is how often a segment is given to workers that end without a word.
 	maxDeliveries = 5
+	// dialTime bounds how long connecting takes.
+	dialTime = 10 * time.Second
 	// maxResult bounds the result of a segment, in bytes.
 	maxResult = 1 << 30
 	// maxSpec bounds the spec, most of which are signatures.
@@ -126,6 +128,7 @@ func makeBucket(ctx context.Context, js jetstream.JetStream, job string, replica
 func connect(ctx context.Context, servers string, say func(string), options ...nats.Option) (*nats.Conn, error) {
 	options = append([]nats.Option{
 		nats.Name("fwknopd fleet"), nats.CustomInboxPrefix(inboxPrefix), nats.MaxReconnects(-1), nats.ReconnectWait(time.Second),
+		nats.Timeout(dialTime),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if err != nil && ctx.Err() == nil {
 				say(fmt.Sprintf("NATS: %v; connects again", err))

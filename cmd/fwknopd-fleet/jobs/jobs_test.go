@@ -118,11 +118,17 @@ func (s *site) submit(ctx context.Context) report {
 // worker runs a worker until the context or the job ends.
 func (s *site) worker(ctx context.Context, t *testing.T, jobs int) (ended <-chan error) {
 	t.Helper()
+	return s.workerBelow(ctx, t, jobs, "")
+}
+
+// workerBelow runs one that opens no files but those below a root.
+func (s *site) workerBelow(ctx context.Context, t *testing.T, jobs int, root string) (ended <-chan error) {
+	t.Helper()
 	nc, err := Join(ctx, s.Token, s.Address, s.Say)
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := Worker{Name: "host", Jobs: jobs, Say: s.Say}
+	w := Worker{Name: "host", Jobs: jobs, Root: root, Say: s.Say}
 	done := make(chan error, 1)
 	go func() {
 		defer nc.Close()
@@ -177,10 +183,12 @@ func TestSameReport(t *testing.T) {
 }
 
 // A job that was stopped goes on with the results that are there.
-func TestResume(t *testing.T) {
+func TestResume(t *testing.T) { testResume(t) }
+
+func testResume(t *testing.T, set ...func(*Submitter)) {
 	o := optionsFor(archive(t, 8000))
 	want, dir := plain(t, o), t.TempDir()
-	first := newSite(t, o, dir)
+	first := newSite(t, o, dir, set...)
 	ctx, cancel := context.WithCancel(t.Context())
 	stopped := make(chan report, 1)
 	go func() { stopped <- first.submit(ctx) }()
@@ -192,7 +200,7 @@ func TestResume(t *testing.T) {
 		t.Fatalf("error %q", r.failure)
 	}
 	first.Stop()
-	second := newSite(t, o, dir)
+	second := newSite(t, o, dir, set...)
 	if second.Token != first.Token {
 		t.Error("another token")
 	}
@@ -206,7 +214,7 @@ func TestResume(t *testing.T) {
 	go func() { stopped <- second.submit(t.Context()) }()
 	wait.For(t, "what is left to be given out anew, and no more", func() bool {
 		now := second.queued(t)
-		return now.FirstSeq > before.LastSeq && now.Msgs == uint64(left)
+		return now.FirstSeq > before.LastSeq && (now.Msgs == uint64(left) || second.Upload)
 	})
 	second.readSome(t, left)
 	want.compare(t, <-stopped)

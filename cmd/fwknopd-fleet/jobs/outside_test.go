@@ -123,7 +123,7 @@ func outsideJob(t *testing.T, files []string, args ...string) (_ []string, want 
 	if o == nil {
 		t.Fatal(out.String())
 	}
-	s := Submitter{Options: osreport.FromFlags(o, nil), Stderr: &out}
+	s := Submitter{Options: osreport.FromFlags(o, nil), Upload: o.Upload, Stderr: &out}
 	if err := s.Options.Configure(o); err != nil {
 		t.Fatal(err)
 	}
@@ -137,18 +137,21 @@ func TestOutside(t *testing.T) {
 	c := startCluster(t)
 	files := archive(t, 3000)
 	first, wantFirst, firstID := outsideJob(t, files)
-	second, wantSecond, secondID := outsideJob(t, files[:1])
+	second, wantSecond, secondID := outsideJob(t, files, "--upload")
 	may := permissions(firstID)
 	may.Publish.Allow = append(may.Publish.Allow, permissions(secondID).Publish.Allow...)
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	var said bytes.Buffer
-	worked := make(chan error, 1)
-	go func() { worked <- work(ctx, c.options(t, cli.FleetWork, may), &said) }()
+	worked, worker := make(chan error, 1), c.options(t, cli.FleetWork, may)
+	go func() {
+		defer stop() // else a submitter would wait for it
+		worked <- work(ctx, worker, &said)
+	}()
 	for i, args := range [][]string{first, second} {
 		var stdout, stderr bytes.Buffer
 		o := c.options(t, cli.FleetSubmit, nil, args...)
-		err := newSubmitter(o, &stdout, &stderr).submit(t.Context(), o)
+		err := newSubmitter(o, &stdout, &stderr).submit(ctx, o)
 		[]report{wantFirst, wantSecond}[i].compare(t, reportOf(&stdout, &stderr, err))
 	}
 	stop()

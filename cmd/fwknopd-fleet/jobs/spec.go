@@ -24,6 +24,7 @@ type spec struct {
 	Inner      bool
 	MaxHops    int
 	Memory     int       // of a worker
+	Part       int64     // bytes of a segment that are an object each; 0: workers read the files
 	Now        time.Time // dates stamps without a year
 	Zone       []byte    // the time zone of such stamps, as in a TZif file; none: ZoneName
 	ZoneName   string    // in the time zone database; "": UTC

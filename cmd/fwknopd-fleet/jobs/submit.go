@@ -27,7 +27,9 @@ type Submitter struct {
 	Options        osreport.Options // of a replay Inputs, AsGiven and Now
 	Replay         *replay.Job      // nil: a report
 	Root           string           // files are below it, for workers too; "": anywhere
+	Upload         bool             // workers get what they read from the object store, not from files
 	Segment        int64            // bytes of a segment of a log; 0: what suits the archive
+	Part           int64            // bytes of an object with a part of it, with Upload; 0: partSize
 	Stdout, Stderr io.Writer
 	Say            func(string) // gets what goes wrong on the way
 
@@ -39,11 +41,12 @@ type Submitter struct {
 	js      jetstream.JetStream
 	queue   jetstream.Stream
 	results jetstream.ObjectStore
-	done    map[int]string // results that are there and not merged yet: why there is none, or ""
-	merged  int            // segments, in order
-	again   map[int]bool   // those whose result was damaged once
-	small   bytes.Buffer   // a result that is being merged
-	read    atomic.Int64   // bytes of the segments that were merged
+	done    map[int]string  // results that are there and not merged yet: why there is none, or ""
+	merged  int             // segments, in order
+	again   map[int]bool    // those whose result was damaged once
+	uploads map[string]bool // parts of segments that are in the object store
+	small   bytes.Buffer    // a result that is being merged
+	read    atomic.Int64    // bytes of the segments that were merged
 }
 
 // A file is one input in order.
@@ -88,6 +91,9 @@ func (s *Submitter) Prepare() (id string, err error) {
 	if s.spec, err = newSpec(&s.Options, s.Replay); err != nil {
 		return "", err
 	}
+	if s.Upload {
+		s.spec.Part = cmp.Or(s.Part, partSize)
+	}
 	var list []source
 	for i := range s.files {
 		list = append(list, s.files[i].source)
@@ -117,12 +123,12 @@ func (s *Submitter) look(name string) (file, error) {
 }
 
 // Run has the job done and writes the report; its errors are those of [osreport.Run], or for
-// [replay.Job.Exit]. If ctx ends it writes none, or no further decisions, and the same job submitted again goes on with the results that are there. replicas is
-// how often JetStream stores them.
+// [replay.Job.Exit]. If ctx ends it writes none, or no further decisions, and the same job submitted
+// again goes on with the results that are there. replicas is how often JetStream stores them.
 func (s *Submitter) Run(ctx context.Context, js jetstream.JetStream, replicas int) error {
-	s.js, s.done, s.again = js, make(map[int]string), make(map[int]bool)
+	s.js, s.done, s.again, s.uploads = js, make(map[int]string), make(map[int]bool), make(map[string]bool)
 	if err := s.begin(ctx, replicas); err != nil {
-		return err
+		return interrupted(ctx, err)
 	}
 	r := s.reduction()
 	defer r.Close()
@@ -130,7 +136,7 @@ func (s *Submitter) Run(ctx context.Context, js jetstream.JetStream, replicas in
 	err := s.reduce(ctx, r)
 	stop()
 	if err != nil {
-		return err
+		return interrupted(ctx, err)
 	}
 	err = r.Report()
 	s.clean(ctx)
@@ -241,7 +247,7 @@ func (s *Submitter) segmentsOf(in *file) iter.Seq2[ingest.Segment, error] {
 			return
 		}
 		defer f.Close()
-		size := cmp.Or(s.Segment, min(max(s.size()/shares, leastSegment), mostSegment))
+		size := cmp.Or(s.Segment, min(max(s.size()/shares, leastSegment), cmp.Or(s.spec.Part, mostSegment)))
 		ingest.Segments(f, in.Size, (in.Size+size-1)/size)(yield)
 	}
 }
@@ -258,20 +264,19 @@ func (s *Submitter) reduce(ctx context.Context, r reduction) error {
 			break
 		}
 		s.note(info)
+		s.noteUpload(info)
 	}
 	next, stop := iter.Pull(s.segments)
 	defer stop()
 	var ahead []*planned
+	p, more := next()
 	for {
-		for len(ahead) < maxAhead {
-			p, more := next()
-			if !more {
-				break
-			}
+		for more && s.room(ahead, p) {
 			if err := s.publish(ctx, p); err != nil {
 				return err
 			}
 			ahead = append(ahead, p)
+			p, more = next()
 		}
 		if len(ahead) == 0 {
 			return nil
@@ -283,6 +288,9 @@ func (s *Submitter) reduce(ctx context.Context, r reduction) error {
 		case err != nil:
 			return err
 		case merged:
+			if err := s.remove(ctx, ahead[0]); err != nil {
+				return err
+			}
 			s.read.Add(ahead[0].End - ahead[0].Start)
 			s.merged++
 			ahead = ahead[1:]
@@ -306,6 +314,9 @@ func (s *Submitter) note(info *jetstream.ObjectInfo) {
 func (s *Submitter) publish(ctx context.Context, p *planned) error {
 	if _, there := s.done[p.Number]; there || p.err != nil {
 		return nil
+	}
+	if err := s.upload(ctx, p); err != nil || p.err != nil {
+		return err
 	}
 	text, err := json.Marshal(&p.segment)
 	if err != nil {
@@ -346,13 +357,21 @@ func (s *Submitter) wait(ctx context.Context, p *planned, watch jetstream.Object
 // ErrInterrupted is the error of a submitter whose context ended.
 var ErrInterrupted = errors.New("interrupted; the same command again goes on with the results that are there")
 
+// interrupted returns the error of a job that failed: after the end of ctx that is why.
+func interrupted(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return ErrInterrupted
+	}
+	return err
+}
+
 // merge merges the result of a segment; false if that was damaged, and is asked for again.
 func (s *Submitter) merge(ctx context.Context, r reduction, p *planned) (bool, error) {
 	reason := s.done[p.Number]
 	delete(s.done, p.Number)
 	switch {
 	case p.err != nil:
-		r.Lost(p.file, ingest.Segment{}, p.err)
+		r.Lost(p.file, p.Segment, p.err)
 		return true, nil
 	case reason != "":
 		r.Lost(p.file, p.Segment, errors.New(reason))
@@ -360,11 +379,9 @@ func (s *Submitter) merge(ctx context.Context, r reduction, p *planned) (bool, e
 	}
 	err := s.get(ctx, resultName(p.Number), func(result io.ReadSeeker) error { return r.Add(p.file, p.Segment, result) })
 	switch {
-	case ctx.Err() != nil:
-		return false, ErrInterrupted
 	case err == nil:
 		return true, nil
-	case !damaged(err):
+	case ctx.Err() != nil || !damaged(err):
 		return false, err
 	case s.again[p.Number]:
 		r.Lost(p.file, p.Segment, fmt.Errorf("result: %w", err))
@@ -385,6 +402,8 @@ func damaged(err error) bool {
 
 // get calls f with an object, which it holds in memory if it is small.
 func (s *Submitter) get(ctx context.Context, name string, f func(io.ReadSeeker) error) error {
+	ctx, cancel := context.WithTimeout(ctx, objectTime) // else NATS gives up after 5 s
+	defer cancel()
 	object, err := s.results.Get(ctx, name)
 	if err != nil {
 		return fmt.Errorf("results: %w", err)

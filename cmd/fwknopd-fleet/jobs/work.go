@@ -33,6 +33,7 @@ type Worker struct {
 type job struct {
 	replay  *replay.Spec // nil: a report
 	options osreport.Options
+	part    int64 // see spec
 	results jetstream.ObjectStore
 }
 
@@ -203,7 +204,7 @@ func (w *Worker) job(ctx context.Context, id string) (*job, error) {
 	if err != nil {
 		return nil, err
 	}
-	j := &job{results: results, replay: s.Replay}
+	j := &job{results: results, replay: s.Replay, part: s.Part}
 	if j.options, err = s.options(); err != nil {
 		return nil, fmt.Errorf("%w: %w", errSpec, err)
 	}
@@ -236,22 +237,19 @@ type putError struct{ error }
 
 // read reads a segment and puts its result.
 func (w *Worker) read(ctx context.Context, j *job, s *segment) error {
-	f, err := open(w.Root, s.File.Path)
+	reading, cancel := context.WithCancel(ctx)
+	defer cancel()
+	in, sound, err := w.open(reading, j, s)
 	if err != nil {
 		return err
 	}
-	defer f.Close()
-	if err := s.File.unchanged(f); err != nil {
-		return err
-	}
-	reading, cancel := context.WithCancel(ctx)
-	defer cancel()
+	defer in.Close()
 	from, to := io.Pipe()
 	failed := make(chan error, 1)
 	go func() {
-		err := w.count(reading, j, s, f, to)
+		err := w.count(reading, j, s, in, to)
 		if err == nil {
-			err = s.File.unchanged(f)
+			err = sound()
 		}
 		failed <- err
 		to.CloseWithError(err)
@@ -268,22 +266,50 @@ func (w *Worker) read(ctx context.Context, j *job, s *segment) error {
 	return putError{fmt.Errorf("result of %s: %w", s.File.Path, err)}
 }
 
+// open returns what yields the bytes of a segment; after reading sound returns why they are not those.
+func (w *Worker) open(ctx context.Context, j *job, s *segment) (in io.ReadCloser, sound func() error, err error) {
+	if j.part > 0 {
+		u := &uploaded{ctx: ctx, objects: j.results, number: s.Number, left: s.End - s.Start, size: j.part}
+		in := &failing{r: u}
+		return struct {
+			io.Reader
+			io.Closer
+		}{in, u}, func() error { return in.err }, nil
+	}
+	f, err := open(w.Root, s.File.Path)
+	if err != nil {
+		return nil, nil, err
+	}
+	sound = func() error { return s.File.unchanged(f) }
+	if err := sound(); err != nil {
+		f.Close()
+		return nil, nil, err
+	}
+	return struct {
+		io.Reader
+		io.Closer
+	}{io.NewSectionReader(f, s.Start, s.End-s.Start), f}, sound, nil
+}
+
 // count writes the result of a segment. A panic is an error.
-func (w *Worker) count(ctx context.Context, j *job, s *segment, f io.ReaderAt, to io.Writer) (err error) {
+func (w *Worker) count(ctx context.Context, j *job, s *segment, in io.Reader, to io.Writer) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("panic: %v", p)
 		}
 	}()
-	o, bytes := j.options, cancelable{ctx, io.NewSectionReader(f, s.Start, s.End-s.Start)}
+	o, bytes := j.options, cancelable{ctx, in}
 	if j.replay != nil {
 		return j.replay.Events(ctx, s.Segment, bytes, o.Now, to)
 	}
 	return o.CountSegment(ctx, s.Segment, bytes, w.Jobs, to)
 }
 
-// fail puts why a segment has no result.
+// fail puts why a segment has no result, if none came meanwhile.
 func fail(ctx context.Context, j *job, name string, err error) error {
+	if _, err := j.results.GetInfo(ctx, name); err == nil {
+		return nil
+	}
 	reason := err.Error()
 	_, err = j.results.Put(ctx, jetstream.ObjectMeta{Name: name, Description: reason[:min(len(reason), maxReason)]}, nil)
 	return err

@@ -153,6 +153,7 @@ type Options struct {
 	Credentials string // --credentials
 	CA          string // --ca
 	Root        string // --root
+	Upload      bool   // --upload
 
 	Client ClientOptions
 

@@ -222,6 +222,7 @@ var options = []option{
 	{in: FleetSubmit, name: "replay", kind: switchOn, action: true, help: "decide, as fwknopd replay does, what workers have read; keys stay here", into: func(o *Options) any { return &o.Replay }},
 	{in: FleetSubmit, name: "listen", kind: text, arg: "ADDRESS:PORT", help: "be the job server: workers join here with the token that is printed", into: func(o *Options) any { return &o.Listen }},
 	{in: FleetSubmit, name: "dir", kind: text, arg: "DIR", help: "where the job server stores results until the job is done (fwknopd/jobs in the cache folder of the user)", into: func(o *Options) any { return &o.Dir }},
+	{in: FleetSubmit, name: "upload", kind: switchOn, help: "workers get what they read from here: they need not have the files", into: func(o *Options) any { return &o.Upload }},
 	{in: FleetWork, name: "join", kind: text, arg: "TOKEN@ADDRESS:PORT", help: "the job server, as fleet submit prints it; @FILE: what stands in FILE", into: func(o *Options) any { return &o.Join }},
 	{in: FleetWork, name: "jobs", kind: number, arg: "N", help: "segments at a time (as many as there are processors)", into: func(o *Options) any { return &o.Jobs }},
 	{in: fleetJobs, name: "nats", kind: text, arg: "URL,…", help: "the NATS cluster, as nats://host:4222 or tls://host:4222", into: func(o *Options) any { return &o.NATS }},

@@ -162,9 +162,10 @@ with --json it is the object of the event log.
        fwknopd fleet submit --os|--replay --nats URL [options] FILE...
 
 Has the files read by fwknopd fleet work on many machines, which have them at the same place or
-below their --root, and prints what fwknopd --os or fwknopd replay would. With --listen it is the
-server of the job, and prints the token that workers join with. After an interrupt the same command
-goes on with the results that are there. Workers of a replay get no keys and decide nothing.
+below their --root, and prints what fwknopd --os or fwknopd replay would. With --upload they need not
+have them. With --listen it is the server of the job, and prints the token that workers join with.
+After an interrupt the same command goes on with the results that are there. Workers of a replay get
+no keys and decide nothing.
 `,
 	FleetWork: `usage: fwknopd fleet work --join TOKEN@ADDRESS:PORT [--jobs N] [--root DIR]
        fwknopd fleet work --nats URL [--jobs N] [--root DIR]

@@ -1,0 +1,180 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"fwknopd/ingest"
+)
+
+const (
+	// partSize is how many bytes of a file are an object of their own: those that are on their way take memory.
+	partSize = 16 << 20
+	// maxUploaded is for how many parts segments are uploaded before the first of them is merged.
+	maxUploaded = 16
+	// objectTime bounds how long an object takes from process to process.
+	objectTime = 10 * time.Minute
+)
+
+const inputPrefix = "input-" // of objects: and the segment, and the part
+
+// partName returns the name of the object with a part of a segment.
+func partName(number, part int) string { return fmt.Sprintf("%s%d-%d", inputPrefix, number, part) }
+
+// partsOf returns how many parts of a size a segment has.
+func partsOf(s ingest.Segment, size int64) int { return int((s.End - s.Start + size - 1) / size) }
+
+// room reports whether a segment may be given out beside those that were and are not merged.
+func (s *Submitter) room(ahead []*planned, p *planned) bool {
+	if len(ahead) == 0 || s.spec.Part == 0 {
+		return len(ahead) < maxAhead
+	}
+	parts := partsOf(p.Segment, s.spec.Part)
+	for _, other := range ahead {
+		parts += partsOf(other.Segment, s.spec.Part)
+	}
+	return parts <= maxUploaded
+}
+
+// upload puts the parts of a segment into the object store that are not there. If the file cannot be
+// read, or has changed, that is noted in p.
+func (s *Submitter) upload(ctx context.Context, p *planned) error {
+	if s.spec.Part == 0 {
+		return nil
+	}
+	f, err := os.Open(s.files[p.file].name)
+	if err != nil {
+		p.err = err
+		return nil
+	}
+	defer f.Close()
+	for i := range partsOf(p.Segment, s.spec.Part) {
+		at := p.Start + int64(i)*s.spec.Part
+		part := failing{r: io.NewSectionReader(f, at, min(s.spec.Part, p.End-at))}
+		err := s.putPart(ctx, partName(p.Number, i), &part)
+		switch {
+		case part.err != nil:
+			p.err = part.err
+			return nil
+		case err != nil:
+			return fmt.Errorf("upload of %s: %w", p.File.Path, err)
+		}
+	}
+	p.err = p.File.unchanged(f)
+	return nil
+}
+
+func (s *Submitter) putPart(ctx context.Context, name string, part io.Reader) error {
+	if s.uploads[name] {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, objectTime)
+	defer cancel()
+	_, err := s.results.Put(ctx, jetstream.ObjectMeta{Name: name}, part)
+	if err == nil {
+		s.uploads[name] = true
+	}
+	return err
+}
+
+// noteUpload notes an object that an earlier run of the job has left.
+func (s *Submitter) noteUpload(info *jetstream.ObjectInfo) {
+	if !info.Deleted && strings.HasPrefix(info.Name, inputPrefix) {
+		s.uploads[info.Name] = true
+	}
+}
+
+// remove removes the parts of a segment.
+func (s *Submitter) remove(ctx context.Context, p *planned) error {
+	if s.spec.Part == 0 {
+		return nil
+	}
+	for i := range partsOf(p.Segment, s.spec.Part) {
+		name := partName(p.Number, i)
+		if !s.uploads[name] {
+			continue
+		}
+		if err := s.results.Delete(ctx, name); err != nil && !errors.Is(err, jetstream.ErrObjectNotFound) {
+			return fmt.Errorf("uploaded segments: %w", err)
+		}
+		delete(s.uploads, name)
+	}
+	return nil
+}
+
+// A failing reader remembers why it failed.
+type failing struct {
+	r   io.Reader
+	err error
+}
+
+func (f *failing) Read(b []byte) (int, error) {
+	n, err := f.r.Read(b)
+	if err != nil && !errors.Is(err, io.EOF) {
+		f.err = err
+	}
+	return n, err
+}
+
+// An uploaded reader reads the parts of a segment.
+type uploaded struct {
+	ctx     context.Context
+	cancel  context.CancelFunc
+	objects jetstream.ObjectStore
+	number  int                    // of the segment
+	left    int64                  // bytes of it, of parts that were not opened
+	size    int64                  // of a part
+	next    int                    // part
+	part    jetstream.ObjectResult // nil: there is none yet, or it was read
+}
+
+func (u *uploaded) Read(b []byte) (n int, err error) {
+	for n == 0 && err == nil {
+		if u.part == nil {
+			if u.left <= 0 {
+				return 0, io.EOF
+			}
+			if err := u.open(); err != nil {
+				return 0, err
+			}
+		}
+		if n, err = u.part.Read(b); errors.Is(err, io.EOF) {
+			u.part, err = nil, u.Close()
+		}
+	}
+	return n, err
+}
+
+// open opens the next part.
+func (u *uploaded) open() (err error) {
+	var ctx context.Context
+	ctx, u.cancel = context.WithTimeout(u.ctx, objectTime)
+	if u.part, err = u.objects.Get(ctx, partName(u.number, u.next)); err != nil {
+		return err
+	}
+	info, err := u.part.Info()
+	if want := min(u.size, u.left); err == nil && info.Size != uint64(want) {
+		err = fmt.Errorf("%s has %d bytes, not %d", info.Name, info.Size, want)
+	}
+	u.left -= u.size
+	u.next++
+	return err
+}
+
+// Close ends the reading of a part.
+func (u *uploaded) Close() (err error) {
+	if u.part != nil {
+		err = u.part.Close()
+	}
+	if u.cancel != nil {
+		u.cancel()
+	}
+	return err
+}
