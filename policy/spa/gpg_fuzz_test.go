@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"errors"
+	"fwknopd/fixtures/jsonl"
 	"testing"
 	"time"
 
@@ -12,7 +13,7 @@ import (
 
 // FuzzGPGOpen: no text panics, and every refusal is of one kind.
 func FuzzGPGOpen(f *testing.F) {
-	for _, v := range loadVectors(f) {
+	for _, v := range jsonl.Read[vector](f, vectorFile) {
 		if v.Encryption == "gpg" {
 			f.Add(v.Wire)
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"fwknopd/fixtures/jsonl"
 	"os"
 	"path/filepath"
 	"slices"
@@ -77,7 +78,7 @@ func sameByNumber(t *testing.T, args []string) {
 // An explanation found by a question is the one that its number gets, in every capture.
 func TestQuestionExplainsAsNumber(t *testing.T) {
 	homes := gpgHomes(t)
-	for _, v := range readVectors(t) {
+	for _, v := range jsonl.Read[vector](t, vectorDir+"/vectors.jsonl") {
 		t.Run(v.Name, func(t *testing.T) {
 			if v.usesGPG() {
 				v.homes = homes(t)
