@@ -4,11 +4,12 @@ import (
 	"bytes"
 	"encoding/base64"
 	"errors"
-	"fwknopd/fixtures/jsonl"
 	"testing"
 	"time"
 
 	"github.com/ProtonMail/go-crypto/openpgp/packet"
+
+	"fwknopd/fixtures/jsonl"
 )
 
 // FuzzGPGOpen: no text panics, and every refusal is of one kind.

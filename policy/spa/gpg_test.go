@@ -2,13 +2,14 @@ package spa
 
 import (
 	"errors"
-	"fwknopd/fixtures/jsonl"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"fwknopd/fixtures/jsonl"
 )
 
 const keyDir = "../../fixtures/spa/keys"

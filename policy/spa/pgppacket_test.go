@@ -3,11 +3,12 @@ package spa
 import (
 	"bytes"
 	"errors"
-	"fwknopd/fixtures/jsonl"
 	"testing"
 	"time"
 
 	"github.com/ProtonMail/go-crypto/openpgp/packet"
+
+	"fwknopd/fixtures/jsonl"
 )
 
 func TestSplitPacket(t *testing.T) {

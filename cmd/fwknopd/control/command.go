@@ -2,10 +2,11 @@ package control
 
 import (
 	"fmt"
+	"io"
+
 	"fwknopd/cmd/fwknopd/cli"
 	"fwknopd/cmd/fwknopd/config"
 	"fwknopd/cmd/fwknopd/inputs"
-	"io"
 )
 
 // Exit codes of the command line contract.

@@ -4,12 +4,13 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"fwknopd/fixtures/jsonl"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"fwknopd/fixtures/jsonl"
 )
 
 // explained runs explain and returns its exit code and what it wrote.
