@@ -2,8 +2,9 @@ package monitor
 
 import (
 	"context"
-	"fwknopd/enforce"
 	"time"
+
+	"fwknopd/enforce"
 )
 
 // now reads the clock. If the wall clock was set, the ends of grants are shifted.

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"fwknopd/fixtures/jsonl"
 	"fwknopd/parse"
 )
 
@@ -28,7 +29,7 @@ func oneKind(t *testing.T, err error) {
 
 // FuzzOpen: no text panics, and none opens that was not sealed.
 func FuzzOpen(f *testing.F) {
-	for _, v := range loadVectors(f) {
+	for _, v := range jsonl.Read[vector](f, vectorFile) {
 		f.Add(v.Wire, v.perl())
 	}
 	keys := []Key{plainKey, hmacKey("sha256"), hmacKey("sha512")}
@@ -48,7 +49,7 @@ func FuzzOpen(f *testing.F) {
 // FuzzPlaintext: any text of an authenticated client is either refused as one
 // kind of error or encodes to the same plaintext again.
 func FuzzPlaintext(f *testing.F) {
-	for _, v := range loadVectors(f) {
+	for _, v := range jsonl.Read[vector](f, vectorFile) {
 		if v.Plain != nil {
 			raw := []byte(v.Plain.Raw)
 			f.Add(raw[:bytes.LastIndexByte(raw, ':')], v.perl(), uint8(2))
@@ -70,7 +71,7 @@ func FuzzPlaintext(f *testing.F) {
 
 // FuzzCarrier: what Carrier delivers is base64 and no longer than the payload.
 func FuzzCarrier(f *testing.F) {
-	for _, v := range loadVectors(f) {
+	for _, v := range jsonl.Read[vector](f, vectorFile) {
 		f.Add(uint8(v.proto()), v.Wire, v.perl())
 	}
 	f.Fuzz(func(t *testing.T, proto uint8, payload []byte, perl bool) {

@@ -8,11 +8,13 @@ import (
 	"time"
 
 	"github.com/ProtonMail/go-crypto/openpgp/packet"
+
+	"fwknopd/fixtures/jsonl"
 )
 
 // FuzzGPGOpen: no text panics, and every refusal is of one kind.
 func FuzzGPGOpen(f *testing.F) {
-	for _, v := range loadVectors(f) {
+	for _, v := range jsonl.Read[vector](f, vectorFile) {
 		if v.Encryption == "gpg" {
 			f.Add(v.Wire)
 		}

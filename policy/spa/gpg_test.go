@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"fwknopd/fixtures/jsonl"
 )
 
 const keyDir = "../../fixtures/spa/keys"
@@ -87,7 +89,7 @@ var gpgBeyond = []string{"c-gpg-remote-id-16hex", "c-gpg-signing-subkey-primary-
 // TestGPGVectors opens the OpenPGP packets of real clients with the exported keys.
 func TestGPGVectors(t *testing.T) {
 	seen := 0
-	for _, v := range loadVectors(t) {
+	for _, v := range jsonl.Read[vector](t, vectorFile) {
 		if v.Encryption != "gpg" || v.Name == "c-gpg-to-rijndael-only-server" { // its stanza has no OpenPGP part
 			continue
 		}
@@ -135,7 +137,7 @@ func TestRijndaelIsNotGPG(t *testing.T) {
 	k := GPGKey{Keyring: fixtureRing(t), Prefix: DefaultGPGPrefix, RemoteIDs: []string{AnyKey}, HMACKey: []byte("public hmac key")}
 	o := gpgOpener(t, k)
 	n := 0
-	for _, v := range loadVectors(t) {
+	for _, v := range jsonl.Read[vector](t, vectorFile) {
 		if v.Encryption == "rijndael" && len(v.Wire) >= minGPGText && len(v.Wire) <= MaxGPGText {
 			n++
 			if err := o.Gate(v.Wire); !errors.Is(err, ErrNotSPA) {
@@ -167,7 +169,7 @@ func gpgOpener(t testing.TB, k GPGKey) *GPGOpener {
 }
 
 func BenchmarkGPG(b *testing.B) {
-	for _, v := range loadVectors(b) {
+	for _, v := range jsonl.Read[vector](b, vectorFile) {
 		if !slices.Contains([]string{"c-gpg-signed", "c-gpg-ecc-recipient", "c-gpg-signed-hmac-sha256", "c-gpg-hmac-wrong"}, v.Name) {
 			continue
 		}

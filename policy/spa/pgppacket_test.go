@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/ProtonMail/go-crypto/openpgp/packet"
+
+	"fwknopd/fixtures/jsonl"
 )
 
 func TestSplitPacket(t *testing.T) {
@@ -48,7 +50,7 @@ func TestSplitPacket(t *testing.T) {
 // TestOnePrefixFits: of all that a client may have cut off, one gives a message.
 func TestOnePrefixFits(t *testing.T) {
 	n := 0
-	for _, v := range loadVectors(t) {
+	for _, v := range jsonl.Read[vector](t, vectorFile) {
 		if v.Encryption != "gpg" || v.HMAC != nil {
 			continue
 		}
@@ -73,7 +75,7 @@ func TestOnePrefixFits(t *testing.T) {
 // public-key work.
 func TestGPGNearMisses(t *testing.T) {
 	var plain, mac *vector
-	for _, v := range loadVectors(t) {
+	for _, v := range jsonl.Read[vector](t, vectorFile) {
 		switch v.Name {
 		case "c-gpg-signed":
 			plain = &v
@@ -149,7 +151,7 @@ func TestNewGPGOpenerRefuses(t *testing.T) {
 // FuzzEnvelope: what is accepted as an encrypted message is one for the library too,
 // with the same recipients.
 func FuzzEnvelope(f *testing.F) {
-	for _, v := range loadVectors(f) {
+	for _, v := range jsonl.Read[vector](f, vectorFile) {
 		if raw, err := decodeBase64([]byte{}, append([]byte(DefaultGPGPrefix), v.Wire...)); err == nil {
 			f.Add(raw)
 		}

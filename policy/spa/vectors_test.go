@@ -1,18 +1,16 @@
 package spa
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
-	"os"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"fwknopd/fixtures/jsonl"
 	"fwknopd/parse"
 	"fwknopd/policy/openssl"
 )
@@ -65,29 +63,6 @@ type vector struct {
 }
 
 const vectorFile = "../../fixtures/spa/vectors.jsonl"
-
-func loadVectors(t testing.TB) []vector {
-	t.Helper()
-	f, err := os.Open(vectorFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	var all []vector
-	s := bufio.NewScanner(f)
-	s.Buffer(nil, 1<<20)
-	for s.Scan() {
-		var v vector
-		if err := json.Unmarshal(s.Bytes(), &v); err != nil {
-			t.Fatal(err)
-		}
-		all = append(all, v)
-	}
-	if s.Err() != nil || len(all) == 0 {
-		t.Fatalf("%s: %d vectors, %v", vectorFile, len(all), s.Err())
-	}
-	return all
-}
 
 func (v *vector) perl() bool { return v.Profile == "perl" }
 
@@ -165,7 +140,7 @@ var refusals = map[string]error{
 // key and the rules of the server they were shown to.
 func TestVectors(t *testing.T) {
 	seen := 0
-	for _, v := range loadVectors(t) {
+	for _, v := range jsonl.Read[vector](t, vectorFile) {
 		if v.Encryption != "rijndael" {
 			continue
 		}
@@ -229,7 +204,7 @@ func (v *vector) compare(t *testing.T, m *Message) {
 // byte, from their fields, their key and their salt.
 func TestEncodeIsWhatClientsSend(t *testing.T) {
 	made := 0
-	for _, v := range loadVectors(t) {
+	for _, v := range jsonl.Read[vector](t, vectorFile) {
 		salt, err := hex.DecodeString(v.Salt)
 		if err != nil || len(salt) != openssl.SaltSize || v.Plain == nil || v.Expect != "accept" || v.Transport == "http" || v.Packets != nil {
 			continue

@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"math"
+	"net/netip"
 	"os"
 	"regexp"
 	"slices"
@@ -26,13 +27,6 @@ const (
 	exitError = 1
 	exitUsage = 2
 )
-
-// A UsageError is an error in the command line; the program exits with 2.
-type UsageError struct{ Text string }
-
-func (e *UsageError) Error() string { return e.Text }
-
-func usagef(format string, a ...any) error { return &UsageError{fmt.Sprintf(format, a...)} }
 
 // Begin parses the arguments of a command, which do not include its name. If they ask
 // for help or are wrong it prints the help text or the error, and returns nil and the
@@ -319,4 +313,17 @@ func ParseTime(text string) (time.Time, error) {
 		return t, fmt.Errorf("%q is neither RFC 3339, nor a date, nor seconds since 1970", text)
 	}
 	return t, nil
+}
+
+// ParsePrefix parses an address or a network.
+func ParsePrefix(text string) (netip.Prefix, error) {
+	if p, err := netip.ParsePrefix(text); err == nil {
+		return p.Masked(), nil
+	}
+	a, err := netip.ParseAddr(text)
+	if err != nil || a.Zone() != "" {
+		return netip.Prefix{}, fmt.Errorf("%q is not an address or a network", text)
+	}
+	a = a.Unmap()
+	return netip.PrefixFrom(a, a.BitLen()), nil
 }

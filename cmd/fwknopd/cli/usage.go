@@ -357,3 +357,10 @@ func summary(name string) string {
 	}
 	return ""
 }
+
+// A UsageError is an error in the command line; the program exits with 2.
+type UsageError struct{ Text string }
+
+func (e *UsageError) Error() string { return e.Text }
+
+func usagef(format string, a ...any) error { return &UsageError{fmt.Sprintf(format, a...)} }

@@ -320,11 +320,11 @@ func netsText(n conf.Nets) string {
 			in = append(in, "anywhere")
 		case p == any6 && slices.Contains(n.Include, any4):
 		default:
-			in = append(in, prefixText(p))
+			in = append(in, enforce.PrefixText(p))
 		}
 	}
 	for _, p := range n.Exclude {
-		out = append(out, prefixText(p))
+		out = append(out, enforce.PrefixText(p))
 	}
 	w := strings.Join(in, ", ")
 	if len(in) == 0 {
@@ -334,13 +334,6 @@ func netsText(n conf.Nets) string {
 		w += " except " + strings.Join(out, ", ")
 	}
 	return w
-}
-
-func prefixText(p netip.Prefix) string {
-	if p.IsSingleIP() {
-		return p.Addr().String()
-	}
-	return p.String()
 }
 
 func ports(list []conf.Port) string {

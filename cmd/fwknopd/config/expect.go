@@ -41,7 +41,7 @@ func mismatch(e conf.Expectation, o Outcome) string {
 	case e.Reason != "" && e.Reason != o.Reason:
 		return fmt.Sprintf("expected %s %s, decided %s", e.Verdict, e.Reason, got)
 	case e.Opens != nil && !samePorts(e.Opens, o.Ports):
-		return fmt.Sprintf("expected to open %s, opened %s", formatPorts(e.Opens), formatPorts(o.Ports))
+		return fmt.Sprintf("expected to open %s, opened %s", ports(e.Opens), ports(o.Ports))
 	case e.For != 0 && e.For != o.For:
 		return fmt.Sprintf("expected to open for %s, opened for %s", e.For, o.For)
 	}
@@ -58,17 +58,6 @@ func samePorts(a, b []conf.Port) bool {
 		}
 	}
 	return true
-}
-
-func formatPorts(ports []conf.Port) string {
-	words := make([]string, len(ports))
-	for i, p := range ports {
-		words[i] = p.String()
-	}
-	if len(words) == 0 {
-		return "nothing"
-	}
-	return strings.Join(words, ", ")
 }
 
 // readExpectations reads a file of EXPECT lines; the keyword may be left out.

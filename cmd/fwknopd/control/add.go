@@ -43,7 +43,7 @@ func parseAddition(o *cli.Options) (a Addition, err error) {
 
 // parseAddr parses one address.
 func parseAddr(text string) (netip.Addr, error) {
-	p, err := parseSource(text)
+	p, err := cli.ParsePrefix(text)
 	if err != nil || !p.IsSingleIP() {
 		return netip.Addr{}, fmt.Errorf("%q is not an address", text)
 	}

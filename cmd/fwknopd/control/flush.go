@@ -3,9 +3,9 @@ package control
 import (
 	"context"
 	"fmt"
-	"net/netip"
 	"time"
 
+	"fwknopd/cmd/fwknopd/cli"
 	"fwknopd/cmd/fwknopd/report"
 	"fwknopd/enforce"
 	"fwknopd/policy/conf"
@@ -56,7 +56,7 @@ func (c *command) printFlushed(chains []enforce.ChainState, removed bool) {
 
 // deleteIP implements --fw-del-ip: it revokes all grants of an address or network.
 func (c *command) deleteIP() int {
-	src, err := parseSource(c.FWDelIP)
+	src, err := cli.ParsePrefix(c.FWDelIP)
 	if err != nil {
 		return c.fail(fmt.Errorf("--fw-del-ip: %w", err))
 	}
@@ -84,17 +84,4 @@ func (c *command) deleteIP() int {
 		c.printfln("[-] Nothing is open for %s", c.FWDelIP)
 	}
 	return exitOK
-}
-
-// parseSource parses an address or a network.
-func parseSource(text string) (netip.Prefix, error) {
-	if p, err := netip.ParsePrefix(text); err == nil {
-		return p.Masked(), nil
-	}
-	a, err := netip.ParseAddr(text)
-	if err != nil || a.Zone() != "" {
-		return netip.Prefix{}, fmt.Errorf("%q is not an address or a network", text)
-	}
-	a = a.Unmap()
-	return netip.PrefixFrom(a, a.BitLen()), nil
 }

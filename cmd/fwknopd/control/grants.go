@@ -72,7 +72,7 @@ func parseGrants(o *cli.Options) (run func(*command) int, err error) {
 // a network or a stanza. Revoking everything requires --all.
 func parseSelection(o *cli.Options, revoke bool, what []string) (s Selection, err error) {
 	if o.Src != "" {
-		if s.Src, err = parseSource(o.Src); err != nil {
+		if s.Src, err = cli.ParsePrefix(o.Src); err != nil {
 			return s, fmt.Errorf("--src: %w", err)
 		}
 	}
@@ -101,7 +101,7 @@ func parseSelection(o *cli.Options, revoke bool, what []string) (s Selection, er
 // take takes in the addresses, networks or titles of stanzas that are named without an option.
 func (s *Selection) take(what []string) error {
 	for _, text := range what {
-		src, err := parseSource(text)
+		src, err := cli.ParsePrefix(text)
 		switch {
 		case err == nil && !s.Src.IsValid():
 			s.Src = src

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"fwknopd/cmd/fwknopd/cli"
 	"fwknopd/enforce"
 	"fwknopd/enforce/monitor"
 	"fwknopd/fixtures/wait"
@@ -42,7 +43,7 @@ func selection(t *testing.T, src, port string, stanza int) Selection {
 	s := Selection{Stanza: stanza}
 	var err error
 	if src != "" {
-		if s.Src, err = parseSource(src); err != nil {
+		if s.Src, err = cli.ParsePrefix(src); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -274,7 +275,7 @@ func TestPorts(t *testing.T) {
 		}
 	}
 	for _, text := range []string{"", "any", "192.0.2", "192.0.2.7/33", "fe80::1%eth0", "192.0.2.7,192.0.2.8"} {
-		if p, err := parseSource(text); err == nil {
+		if p, err := cli.ParsePrefix(text); err == nil {
 			t.Errorf("%q: %v", text, p)
 		}
 	}

@@ -6,7 +6,6 @@ import (
 
 	"golang.org/x/time/rate"
 
-	"fwknopd/enforce/monitor"
 	"fwknopd/policy/replay"
 )
 
@@ -65,13 +64,4 @@ func digestsRate(o *replay.Options) rate.Limit {
 	}
 	kept := 2*o.MaxAge + time.Hour // with what the journal adds for clocks that are set
 	return min(digestsPerSec, rate.Limit(digestsKept/kept.Seconds()))
-}
-
-// recordsOf returns the records of digests.
-func recordsOf(list []monitor.Digest) []replay.Record {
-	records := make([]replay.Record, len(list))
-	for i := range list {
-		records[i] = replay.Record(list[i])
-	}
-	return records
 }

@@ -138,6 +138,15 @@ func (d *digests) record(list []monitor.Digest) error {
 	return err
 }
 
+// recordsOf returns the records of digests.
+func recordsOf(list []monitor.Digest) []replay.Record {
+	records := make([]replay.Record, len(list))
+	for i := range list {
+		records[i] = replay.Record(list[i])
+	}
+	return records
+}
+
 // close closes the journal.
 func (d *digests) close() {
 	d.mu.Lock()

@@ -126,19 +126,3 @@ func (e *eventLog) append(object []byte, text string) error {
 	}
 	return err
 }
-
-// endsInLine reports whether a regular file has a last line without a newline.
-func endsInLine(f *os.File) bool {
-	st, err := f.Stat()
-	if err != nil || !st.Mode().IsRegular() || st.Size() == 0 {
-		return false
-	}
-	in, err := os.OpenFile(f.Name(), os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
-	if err != nil {
-		return false
-	}
-	defer in.Close()
-	last := make([]byte, 1)
-	_, err = in.ReadAt(last, st.Size()-1)
-	return err == nil && last[0] != '\n'
-}

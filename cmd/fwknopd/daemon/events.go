@@ -3,7 +3,6 @@ package daemon
 import (
 	"errors"
 	"fmt"
-	"os"
 	"os/user"
 	"strings"
 
@@ -120,12 +119,4 @@ func (d *daemon) externalRan(g enforce.Grant, opening bool, result command.Resul
 	}
 	stanza, _ := d.conf().Access.TitleOf(0, g.Stanza)
 	d.logf(sev, "%s", report.ExternalText(&g, stanza, opening, result, err))
-}
-
-func hostname() string {
-	name, err := os.Hostname()
-	if err != nil {
-		return "this host"
-	}
-	return name
 }

@@ -200,3 +200,28 @@ func (l *logger) appendErrFile(name, text string) {
 	}
 	_, _ = f.WriteString(line)
 }
+
+// endsInLine reports whether a regular file has a last line without a newline.
+func endsInLine(f *os.File) bool {
+	st, err := f.Stat()
+	if err != nil || !st.Mode().IsRegular() || st.Size() == 0 {
+		return false
+	}
+	in, err := os.OpenFile(f.Name(), os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return false
+	}
+	defer in.Close()
+	last := make([]byte, 1)
+	_, err = in.ReadAt(last, st.Size()-1)
+	return err == nil && last[0] != '\n'
+}
+
+// hostname returns the name of this host, for messages.
+func hostname() string {
+	name, err := os.Hostname()
+	if err != nil {
+		return "this host"
+	}
+	return name
+}

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"fwknopd/cmd/fwknopd/cli"
+	"fwknopd/cmd/fwknopd/control"
 	"fwknopd/cmd/fwknopd/firewall"
 	"fwknopd/cmd/fwknopd/metrics"
 	"fwknopd/cmd/fwknopd/pidfile"
@@ -146,6 +147,29 @@ func (d *daemon) run(ctx context.Context) error {
 	cause := context.Cause(ctx)
 	d.end(nil)
 	return d.endError(err, cause)
+}
+
+// serveControl opens the control socket, on which other processes list, close and open
+// grants, reload the configuration, ask for the status and watch the events.
+func (d *daemon) serveControl() (stop func()) {
+	if d.o.Test {
+		return func() {}
+	}
+	stop, err := control.Serve(control.SocketPath(d.conf().Server.PIDFile), d.mon, control.Host{
+		State: func() control.State {
+			return control.State{Waiting: d.waiting(), Unconfined: d.unconfined(), Access: d.conf().Access}
+		},
+		Line:   func(stanza string) (int, error) { return d.conf().Access.Line(stanza) },
+		Add:    d.openByHand,
+		Reload: d.reloadOnRequest, Status: d.status, Uses: d.usesOnRequest,
+		Fleet: d.fleetStatus, FleetRevoke: d.fleet.revokeEverywhere, FleetLink: d.fleetLink,
+		Feed: &d.events.feed, Guard: d.conf().Server.GuardForward, Rejecter: d.fw.Rejecter,
+	})
+	if err != nil {
+		d.alertf(warning, "%v: grants can be closed by their end alone", err)
+		return func() {}
+	}
+	return stop
 }
 
 // abandonStart undoes what open did before it failed with err, and returns the error of the daemon.

@@ -40,6 +40,14 @@ func (d *daemon) workerPolicy() monitor.Policy {
 	return p
 }
 
+// waitsForInterface reports whether the worker waits for a missing interface. It does
+// if the configuration names the interface, or once a worker has been ready. At the
+// start, a missing interface from the command line or the default is an error.
+func (d *daemon) waitsForInterface() bool {
+	s := d.conf()
+	return d.ready.Load() || !s.Server.ExitAtIntfDown && s.Values.IsSet("PCAP_INTF") && d.o.Interface == ""
+}
+
 // journalOpener returns what starts journalctl for the worker, as the worker's user; nil
 // if the journal is not a source.
 func (d *daemon) journalOpener() func(monitor.Journal) (*os.File, error) {

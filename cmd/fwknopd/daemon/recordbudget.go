@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"fwknopd/cmd/fwknopd/privsep"
+	"fwknopd/policy/conf"
 )
 
 // What the records of workers may write. An honest worker stays below it, see
@@ -63,4 +64,14 @@ func (b *recordBudget) carriedOut() {
 func (b *recordBudget) other(now time.Time, size, refusals int) (ok bool, lost int) {
 	lost = b.others.Take(now, recordUnit+2*size+refusalUnit*refusals)
 	return lost >= 0, lost
+}
+
+// mayLog reports whether the worker may log a record. It first logs how much was left
+// out before.
+func (d *daemon) mayLog(size, refusals int) bool {
+	ok, lost := d.records.other(time.Now(), size, refusals)
+	if lost > 0 {
+		d.logf(warning, "%s of the worker left out: it logs too much", conf.Count(lost, "message"))
+	}
+	return ok
 }

@@ -48,14 +48,6 @@ func (d *daemon) unconfined() string {
 	return ""
 }
 
-// waitsForInterface reports whether the worker waits for a missing interface. It does
-// if the configuration names the interface, or once a worker has been ready. At the
-// start, a missing interface from the command line or the default is an error.
-func (d *daemon) waitsForInterface() bool {
-	s := d.conf()
-	return d.ready.Load() || !s.Server.ExitAtIntfDown && s.Values.IsSet("PCAP_INTF") && d.o.Interface == ""
-}
-
 // Messages to the service manager, sd_notify(3); without one they have no effect.
 
 // notifyReady reports readiness and what the worker waits for.

@@ -152,16 +152,6 @@ func (d *daemon) logListening() {
 	}
 }
 
-// mayLog reports whether the worker may log a record. It first logs how much was left
-// out before.
-func (d *daemon) mayLog(size, refusals int) bool {
-	ok, lost := d.records.other(time.Now(), size, refusals)
-	if lost > 0 {
-		d.logf(warning, "%s of the worker left out: it logs too much", conf.Count(lost, "message"))
-	}
-	return ok
-}
-
 // decodeRecord decodes and checks the content of a record.
 func decodeRecord[T interface{ Check() error }](content []byte, v T) error {
 	if err := codec.Decode(content, v); err != nil {

@@ -64,6 +64,11 @@ func (d Doctor) Run(args []string, stdout, stderr io.Writer) int {
 	return 0
 }
 
+// PrintFirewall prints what the lines of a survey mean, with what mends it.
+func PrintFirewall(w io.Writer, survey []string, l *config.Loaded) {
+	printText(w, judgeFirewall(survey, setAuto(l), setGuard(survey, l)))
+}
+
 func printText(w io.Writer, list []finding) {
 	for _, f := range list {
 		fmt.Fprintf(w, "%-8s %-14s %s\n", f.State, f.Check, conf.Printable(f.Text))

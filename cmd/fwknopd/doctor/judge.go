@@ -1,7 +1,6 @@
 package doctor
 
 import (
-	"io"
 	"regexp"
 	"slices"
 	"strings"
@@ -78,11 +77,6 @@ func setGuard(survey []string, l *config.Loaded) string {
 		}
 	}
 	return set(l, "GUARD_FORWARD", strings.Join(ports, ", "))
-}
-
-// PrintFirewall prints what the lines of a survey mean, with what mends it.
-func PrintFirewall(w io.Writer, survey []string, l *config.Loaded) {
-	printText(w, judgeFirewall(survey, setAuto(l), setGuard(survey, l)))
 }
 
 func setAuto(l *config.Loaded) string { return set(l, "FIREWALL_TYPE", "auto") }

@@ -1,10 +1,8 @@
 package engine
 
 import (
-	"bufio"
 	"bytes"
 	"crypto/rand"
-	"encoding/json"
 	"fmt"
 	"net/netip"
 	"os"
@@ -15,6 +13,7 @@ import (
 
 	"fwknopd/cmd/fwknopd/config"
 	"fwknopd/cmd/fwknopd/keyring"
+	"fwknopd/fixtures/jsonl"
 	"fwknopd/parse"
 	"fwknopd/policy"
 	"fwknopd/policy/conf"
@@ -51,27 +50,16 @@ func load(t *testing.T, server string) *config.Loaded {
 // wire returns the payload of a recorded packet.
 func wire(t *testing.T, name string) []byte {
 	t.Helper()
-	f, err := os.Open(filepath.Join(spaDir, "vectors.jsonl"))
-	if err != nil {
-		t.Fatal(err)
+	type vector struct {
+		Name string
+		Wire []byte `json:"wire_base64"`
 	}
-	defer f.Close()
-	s := bufio.NewScanner(f)
-	s.Buffer(nil, 1<<20)
-	for s.Scan() {
-		var v struct {
-			Name string
-			Wire []byte `json:"wire_base64"`
-		}
-		if err := json.Unmarshal(s.Bytes(), &v); err != nil {
-			t.Fatal(err)
-		}
-		if v.Name == name {
-			return v.Wire
-		}
+	all := jsonl.Read[vector](t, spaDir+"/vectors.jsonl")
+	i := slices.IndexFunc(all, func(v vector) bool { return v.Name == name })
+	if i < 0 {
+		t.Fatalf("no vector %s", name)
 	}
-	t.Fatalf("no vector %s: %v", name, s.Err())
-	return nil
+	return all[i].Wire
 }
 
 // The OpenPGP limit allows a burst of one second, by the time of the packets: the same

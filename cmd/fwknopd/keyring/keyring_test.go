@@ -1,10 +1,8 @@
 package keyring
 
 import (
-	"bufio"
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
@@ -13,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"fwknopd/fixtures/jsonl"
 	"fwknopd/policy/conf"
 	"fwknopd/policy/spa"
 )
@@ -38,24 +37,13 @@ type vector struct {
 
 func vectors(t testing.TB) (all []vector) {
 	t.Helper()
-	f, err := os.Open("../../../fixtures/spa/vectors.jsonl")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	s := bufio.NewScanner(f)
-	s.Buffer(nil, 1<<20)
-	for s.Scan() {
-		var v vector
-		if err := json.Unmarshal(s.Bytes(), &v); err != nil {
-			t.Fatal(err)
-		}
+	for _, v := range jsonl.Read[vector](t, "../../../fixtures/spa/vectors.jsonl") {
 		if v.Encryption == "gpg" && v.Name != "c-gpg-to-rijndael-only-server" {
 			all = append(all, v)
 		}
 	}
-	if s.Err() != nil || len(all) == 0 {
-		t.Fatalf("%d vectors, %v", len(all), s.Err())
+	if len(all) == 0 {
+		t.Fatal("no vectors with OpenPGP")
 	}
 	return all
 }

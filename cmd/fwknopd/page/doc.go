@@ -56,3 +56,15 @@ func (d *doc) bar(part, whole uint64, class string) {
 	d.open("rect", attr{"width", plain(width)}, attr{"height", "1"})
 	d.raw("</rect></svg>")
 }
+
+// writeTitle writes the heading of a section.
+func writeTitle(d *doc, id, title string) {
+	d.element("h2", title, attr{"id", id + "-title"})
+	d.raw("\n")
+}
+
+// writeLine writes a line about a section, in the secondary colour.
+func writeLine(d *doc, text string) {
+	d.element("p", text, attr{"class", "about"})
+	d.raw("\n")
+}

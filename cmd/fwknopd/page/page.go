@@ -55,15 +55,3 @@ func Write(w io.Writer, s *stats.Summary) error {
 	_, err := w.Write(d.html)
 	return err
 }
-
-// writeTitle writes the heading of a section.
-func writeTitle(d *doc, id, title string) {
-	d.element("h2", title, attr{"id", id + "-title"})
-	d.raw("\n")
-}
-
-// writeLine writes a line about a section, in the secondary colour.
-func writeLine(d *doc, text string) {
-	d.element("p", text, attr{"class", "about"})
-	d.raw("\n")
-}

@@ -129,3 +129,8 @@ func (t *sharedFields) portList() []enforce.Port {
 	}
 	return list
 }
+
+// portsOnly reports whether a grant opens ports to one address and does nothing else.
+func portsOnly(g *enforce.Grant) bool {
+	return g.IsHost() && g.NAT == nil && g.External == nil && !g.All && !g.Output && !g.Dst.IsValid()
+}

@@ -26,11 +26,6 @@ type openGrants struct {
 	refusal monitor.Event // returned by enter
 }
 
-// portsOnly reports whether a grant opens ports to one address and does nothing else.
-func portsOnly(g *enforce.Grant) bool {
-	return g.IsHost() && g.NAT == nil && g.External == nil && !g.All && !g.Output && !g.Dst.IsValid()
-}
-
 // grantKind returns a number for what g does apart from its ports and client:
 // onlyPort if nothing.
 func (o *openGrants) grantKind(g *enforce.Grant) uint32 {

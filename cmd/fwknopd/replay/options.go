@@ -16,6 +16,7 @@ import (
 	"fwknopd/cmd/fwknopd/report"
 	"fwknopd/cmd/fwknopd/summaries"
 	"fwknopd/ingest"
+	"fwknopd/policy/conf"
 )
 
 // Exit codes of the command line contract.
@@ -73,4 +74,13 @@ func (o *options) checkReport() error {
 		return errors.New("--report -: decisions go to standard output; name a file")
 	}
 	return nil
+}
+
+// notice says something once, also where both configurations of --what-if have it said.
+func (o *options) notice(text string) {
+	if slices.Contains(o.noticed, text) {
+		return
+	}
+	o.noticed = append(o.noticed, text)
+	fmt.Fprintf(o.diagnostic, "fwknopd: %s\n", conf.Printable(text))
 }

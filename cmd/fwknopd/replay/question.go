@@ -8,9 +8,11 @@ import (
 	"slices"
 	"strings"
 
+	"fwknopd/cmd/fwknopd/cli"
 	"fwknopd/cmd/fwknopd/inputs"
 	"fwknopd/cmd/fwknopd/pipe"
 	"fwknopd/cmd/fwknopd/report"
+	"fwknopd/enforce"
 	"fwknopd/ingest"
 	"fwknopd/parse"
 	"fwknopd/policy"
@@ -47,7 +49,7 @@ func (o *options) parseQuestion() (err error) {
 		q.last = 0
 	}
 	if o.Set("src") {
-		if q.src, err = parseNet(o.Src); err != nil {
+		if q.src, err = cli.ParsePrefix(o.Src); err != nil {
 			return fmt.Errorf("--src: %w", err)
 		}
 	}
@@ -58,18 +60,6 @@ func (o *options) parseQuestion() (err error) {
 	}
 	o.question = &q
 	return nil
-}
-
-// parseNet parses an address or a network.
-func parseNet(text string) (netip.Prefix, error) {
-	if p, err := netip.ParsePrefix(text); err == nil {
-		return p.Masked(), nil
-	}
-	a, err := netip.ParseAddr(text)
-	if err != nil || a.Zone() != "" {
-		return netip.Prefix{}, fmt.Errorf("%q is not an address or a network", text)
-	}
-	return netip.PrefixFrom(a.Unmap(), a.Unmap().BitLen()), nil
 }
 
 // checkReason returns an error for what is neither a reason nor the beginning of several
@@ -215,7 +205,7 @@ func (q *inquiry) nothing() string {
 		}
 	}
 	if q.src.IsValid() {
-		text += " about " + sourceText(q.src)
+		text += " about " + enforce.PrefixText(q.src)
 	}
 	switch c := &q.seen; {
 	case c.decisions == 0:
@@ -225,12 +215,4 @@ func (q *inquiry) nothing() string {
 	default:
 		return text + "; " + c.others(q.src.IsValid())
 	}
-}
-
-// sourceText returns an address without the length of its prefix.
-func sourceText(p netip.Prefix) string {
-	if p.IsSingleIP() {
-		return p.Addr().String()
-	}
-	return p.String()
 }

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"fwknopd/fixtures/jsonl"
 )
 
 // explained runs explain and returns its exit code and what it wrote.
@@ -77,7 +79,7 @@ func sameByNumber(t *testing.T, args []string) {
 // An explanation found by a question is the one that its number gets, in every capture.
 func TestQuestionExplainsAsNumber(t *testing.T) {
 	homes := gpgHomes(t)
-	for _, v := range readVectors(t) {
+	for _, v := range jsonl.Read[vector](t, vectorDir+"/vectors.jsonl") {
 		t.Run(v.Name, func(t *testing.T) {
 			if v.usesGPG() {
 				v.homes = homes(t)

@@ -113,15 +113,6 @@ func (o *options) useAllModes(l *config.Loaded) bool {
 	return true
 }
 
-// notice says something once, also where both configurations of --what-if have it said.
-func (o *options) notice(text string) {
-	if slices.Contains(o.noticed, text) {
-		return
-	}
-	o.noticed = append(o.noticed, text)
-	fmt.Fprintf(o.diagnostic, "fwknopd: %s\n", conf.Printable(text))
-}
-
 // keyring loads the OpenPGP keys of a stanza. Faults of a ring that can be used are
 // printed; the decisions show their effect.
 func (o *options) keyring(g *conf.GPG) (*spa.Keyring, error) {

@@ -1,9 +1,7 @@
 package replay
 
 import (
-	"bufio"
 	"encoding/base64"
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -17,6 +15,7 @@ import (
 	"time"
 
 	"fwknopd/cmd/fwknopd/cli"
+	"fwknopd/fixtures/jsonl"
 	"fwknopd/parse"
 	"fwknopd/policy"
 )
@@ -56,29 +55,6 @@ var deviations = map[string]string{
 	"c-gpg-signing-subkey-primary-id": "accept",
 	// 2.6 prepends "hQ" also to messages that did not begin with it.
 	"c-gpg-ecc-recipient": "accept",
-}
-
-func readVectors(t *testing.T) []vector {
-	t.Helper()
-	f, err := os.Open(filepath.Join(vectorDir, "vectors.jsonl"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	var all []vector
-	lines := bufio.NewScanner(f)
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
-		var v vector
-		if err := json.Unmarshal(lines.Bytes(), &v); err != nil {
-			t.Fatal(err)
-		}
-		all = append(all, v)
-	}
-	if len(all) == 0 {
-		t.Fatal("no vectors")
-	}
-	return all
 }
 
 // write writes the configuration of the vector's profile to dir and returns the options
@@ -164,7 +140,7 @@ func accepted(d decided) string {
 
 func TestVectors(t *testing.T) {
 	homes := gpgHomes(t)
-	for _, v := range readVectors(t) {
+	for _, v := range jsonl.Read[vector](t, vectorDir+"/vectors.jsonl") {
 		t.Run(v.Name, func(t *testing.T) {
 			if v.usesGPG() {
 				v.homes = homes(t)

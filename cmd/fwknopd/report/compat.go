@@ -182,3 +182,6 @@ func (c *Compat) rulesOf(g *enforce.Grant) (rules []compatRule) {
 	}
 	return rules
 }
+
+// shortID returns the last digits of a key id or fingerprint, as 2.6 prints it.
+func shortID(id string) string { return id[max(len(id)-8, 0):] }

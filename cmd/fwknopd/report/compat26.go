@@ -102,9 +102,6 @@ func signer26(c *compatDecision) []string {
 	return c.line26("Incoming SPA packet signed by ID: %s, but that ID is not in the GPG_REMOTE_ID list.", shortID(c.Detail.Signer))
 }
 
-// shortID returns the last digits of a key id or fingerprint, as 2.6 prints it.
-func shortID(id string) string { return id[max(len(id)-8, 0):] }
-
 func noStanza26(c *compatDecision) []string {
 	if c.covered() {
 		return nil // DESTINATION or the interface does not match
