@@ -29,22 +29,17 @@ type gateway struct {
 	end func()
 }
 
-// configs returns the configurations of n members on free ports of the loopback interface.
+// configs returns the configurations of n members on the loopback interface.
 func configs(t *testing.T, n int) []fleetlink.Config {
 	t.Helper()
 	list, peers := make([]fleetlink.Config, n), make([]fleetlink.Peer, n)
 	for i := range list {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close()
 		name := fmt.Sprintf("gw%d", i+1)
 		file, pin, err := node.NewCredentials(name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		peers[i] = fleetlink.Peer{Name: name, Address: l.Addr().(*net.TCPAddr).AddrPort(), Pin: pin}
+		peers[i] = fleetlink.Peer{Name: name, Address: fleetlab.Address(), Pin: pin}
 		list[i] = fleetlink.Config{Name: name, Listen: peers[i].Address, Peers: peers, Dir: t.TempDir(), Credentials: file, MaxAge: time.Minute}
 	}
 	return list

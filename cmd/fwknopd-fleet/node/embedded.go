@@ -218,6 +218,9 @@ func (e *embedded) connected() map[string]bool {
 }
 
 func (e *embedded) close() {
+	if e.server == nil { // it has never started
+		return
+	}
 	e.server.Shutdown()
 	e.server.WaitForShutdown()
 }
