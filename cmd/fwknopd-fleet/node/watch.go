@@ -83,7 +83,7 @@ func (n *Node) examine(ctx context.Context, probe bool) {
 	switch {
 	case ctx.Err() != nil && errors.Is(ctx.Err(), context.Canceled):
 	case err != nil:
-		n.claims.fail(reason(err))
+		n.claims.fail(Reason(err))
 	default:
 		n.claims.open(use)
 	}
@@ -113,20 +113,20 @@ func (n *Node) probe(ctx context.Context, use usable) error {
 	return n.confirm(ctx, use, ack.Sequence, asked)
 }
 
-// noQuorum is the reason of claims that are not answered.
-const noQuorum = "the fleet has no quorum, or cannot be reached"
+// NoQuorum is the [Reason] of what is not answered.
+const NoQuorum = "the fleet has no quorum, or cannot be reached"
 
-// reason is what an error means for claims.
-func reason(err error) string {
+// Reason returns what an error of JetStream means, in one line for the user.
+func Reason(err error) string {
 	var api *jetstream.APIError
 	for _, silent := range []error{context.DeadlineExceeded, nats.ErrTimeout, nats.ErrNoResponders, jetstream.ErrNoStreamResponse,
 		jetstream.ErrJetStreamNotEnabled, nats.ErrConnectionReconnecting, nats.ErrReconnectBufExceeded, nats.ErrConnectionClosed, nats.ErrDisconnected} {
 		if errors.Is(err, silent) {
-			return noQuorum
+			return NoQuorum
 		}
 	}
 	if errors.As(err, &api) && api.Code == 503 {
-		return noQuorum
+		return NoQuorum
 	}
 	return err.Error()
 }
