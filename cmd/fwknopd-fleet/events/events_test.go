@@ -380,6 +380,13 @@ func TestOutside(t *testing.T) {
 		got, err := all[1].all(t, fleetlink.Query{Open: true, Gateway: "gw1"})
 		return err == nil && got[0].Open == `{"v":1}`
 	})
+	all[1].end()
+	again := open(t, fleetlink.Config{Name: "gw1", Servers: []string{"nats://gw1:gw1@" + address}, MaxAge: time.Minute})
+	wait.For(t, "one that has ended to be known", func() bool {
+		s := fleetlink.Status{Members: again.Members()}
+		s.Know(again.Known(t.Context()))
+		return len(s.Members) == 2 && s.Members[1].Name == "gw2" && s.Members[1].Heard.IsZero()
+	})
 	for _, subject := range []string{eventSubjects + "gw2", openSubjects + "gw2"} {
 		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond) // what is denied is not answered
 		if _, err := all[0].JetStream().Publish(ctx, subject, []byte("{}")); err == nil {
