@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -15,12 +16,21 @@ const (
 	examineTime = 2 * time.Second
 )
 
+// twinEvery is how often it is logged that another gateway has the name of this one.
+const twinEvery = time.Minute
+
 // beats says that this member lives, until ctx ends.
 func (n *Node) beats(ctx context.Context) {
+	var said time.Time
 	tick := time.NewTicker(beatEvery)
 	defer tick.Stop()
 	for {
 		n.alive.beat(n.nc)
+		if n.alive.hasTwin() && time.Since(said) > twinEvery {
+			said = time.Now()
+			n.log(fmt.Sprintf("another gateway of the fleet is called %s too: give each a FLEET_NAME of its own, "+
+				"neither hears what the other one announces or revokes", n.cfg.Name))
+		}
 		select {
 		case <-ctx.Done():
 			return
