@@ -102,6 +102,9 @@ func (p *process) status() fleetlink.Status {
 	}
 	s := p.node.Status()
 	s.Events = p.publisher.Tally()
+	if s.Quorum && len(p.cfg.Servers) > 0 && p.cfg.Events { // the members of an embedded fleet are configured
+		s.Know(p.events.Known(p.ctx))
+	}
 	return s
 }
 

@@ -143,6 +143,9 @@ func memberState(m fleetlink.Member) string {
 	default:
 		words = append(words, "cut off")
 	}
+	if m.Twin {
+		words = append(words, "another has the same name")
+	}
 	if m.Leader {
 		words = append(words, "leads")
 	}

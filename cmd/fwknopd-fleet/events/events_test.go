@@ -29,22 +29,17 @@ type gateway struct {
 	end func()
 }
 
-// configs returns the configurations of n members on free ports of the loopback interface.
+// configs returns the configurations of n members on the loopback interface.
 func configs(t *testing.T, n int) []fleetlink.Config {
 	t.Helper()
 	list, peers := make([]fleetlink.Config, n), make([]fleetlink.Peer, n)
 	for i := range list {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close()
 		name := fmt.Sprintf("gw%d", i+1)
 		file, pin, err := node.NewCredentials(name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		peers[i] = fleetlink.Peer{Name: name, Address: l.Addr().(*net.TCPAddr).AddrPort(), Pin: pin}
+		peers[i] = fleetlink.Peer{Name: name, Address: fleetlab.Address(), Pin: pin}
 		list[i] = fleetlink.Config{Name: name, Listen: peers[i].Address, Peers: peers, Dir: t.TempDir(), Credentials: file, MaxAge: time.Minute}
 	}
 	return list
@@ -395,6 +390,13 @@ func TestOutside(t *testing.T) {
 	wait.For(t, "what is open", func() bool {
 		got, err := all[1].all(t, fleetlink.Query{Open: true, Gateway: "gw1"})
 		return err == nil && got[0].Open == `{"v":1}`
+	})
+	all[1].end()
+	again := open(t, fleetlink.Config{Name: "gw1", Servers: []string{"nats://gw1:gw1@" + address}, MaxAge: time.Minute})
+	wait.For(t, "one that has ended to be known", func() bool {
+		s := fleetlink.Status{Members: again.Members()}
+		s.Know(again.Known(t.Context()))
+		return len(s.Members) == 2 && s.Members[1].Name == "gw2" && s.Members[1].Heard.IsZero()
 	})
 	for _, subject := range []string{eventSubjects + "gw2", openSubjects + "gw2"} {
 		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond) // what is denied is not answered

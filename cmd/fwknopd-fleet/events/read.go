@@ -13,6 +13,7 @@ import (
 
 	"fwknopd/cmd/fwknopd-fleet/node"
 	"fwknopd/cmd/fwknopd/fleetlink"
+	"fwknopd/policy/conf"
 )
 
 // answerTime is how long the fleet may take to answer.
@@ -124,6 +125,25 @@ func (s *Store) readOpen(ctx context.Context, q fleetlink.Query, tell func(fleet
 		}
 	}
 	return nil
+}
+
+// knownTime is how long [Store.Known] may take: a status waits for it.
+const knownTime = time.Second
+
+// Known returns the gateways that have said what is open at them within the time for which that is kept,
+// by name; none where the fleet does not answer.
+func (s *Store) Known(ctx context.Context) []string {
+	ctx, cancel := context.WithTimeout(ctx, knownTime)
+	defer cancel()
+	stream, err := s.stream(ctx, &s.open, openStream)
+	if err != nil {
+		return nil
+	}
+	names, err := s.gateways(ctx, stream, openSubjects, "")
+	if err != nil {
+		return nil
+	}
+	return slices.DeleteFunc(names, func(name string) bool { return !conf.IsFleetName(name) })
 }
 
 // gateways returns those that have published in a stream or are heard of, or the one that is wanted,

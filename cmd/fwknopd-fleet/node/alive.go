@@ -48,6 +48,28 @@ type alive struct {
 	mu    sync.Mutex
 	heard map[string]heard
 	wrong int // how many looks in succession found the clocks to differ
+	twin  twin
+}
+
+// A twin is another gateway of the same name: neither hears what the other one announces or orders.
+type twin struct {
+	first, last time.Time // when it was heard of
+}
+
+// twinTime is for how long one of our name has to be heard of: what this name said over a connection before
+// may still come over a new one.
+const twinTime = 3 * time.Second
+
+// hear notes what was said under our name by another connection than ours.
+func (t *twin) hear(now time.Time) {
+	if now.Sub(t.last) > heardTime {
+		t.first = now
+	}
+	t.last = now
+}
+
+func (t *twin) isThere() bool {
+	return t.last.Sub(t.first) >= twinTime && time.Since(t.last) < heardTime
 }
 
 // heard is the last that was heard of a member.
@@ -82,7 +104,13 @@ func (a *alive) beat(nc *nats.Conn) {
 func (a *alive) hear(m *nats.Msg) {
 	name := strings.TrimPrefix(m.Subject, aliveSubject)
 	var b beatValue
-	if decode(m.Data, &b) != nil || b.V != 1 || !validName(name) || name == a.cfg.Name {
+	if decode(m.Data, &b) != nil || b.V != 1 || !validName(name) {
+		return
+	}
+	if name == a.cfg.Name {
+		a.mu.Lock()
+		a.twin.hear(time.Now())
+		a.mu.Unlock()
 		return
 	}
 	if a.all != nil && !slices.ContainsFunc(a.all, func(p fleetlink.Peer) bool { return p.Name == name }) {
@@ -149,11 +177,18 @@ func (a *alive) agreed() bool {
 	return true
 }
 
+// hasTwin reports whether another gateway has the name of this one.
+func (a *alive) hasTwin() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.twin.isThere()
+}
+
 // members returns what is known of all members, by their names.
 func (a *alive) members() []fleetlink.Member {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	list := []fleetlink.Member{{Name: a.cfg.Name, Self: true, Connected: true, Witness: a.cfg.Witness}}
+	list := []fleetlink.Member{{Name: a.cfg.Name, Self: true, Connected: true, Witness: a.cfg.Witness, Twin: a.twin.isThere()}}
 	for name, h := range a.heard {
 		list = append(list, fleetlink.Member{Name: name, Witness: h.witness, OtherPeers: h.other, Heard: h.at, Clock: h.ahead.Seconds(),
 			Connected: time.Since(h.fresh) < heardTime})

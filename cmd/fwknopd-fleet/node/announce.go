@@ -84,7 +84,7 @@ func (n *Node) publish(ctx context.Context, a *fleetlink.Announcement) {
 			if _, missing := n.announcements(try); missing != nil { // it may have to be made
 				err = missing
 			}
-			if why = reason(err); tries == patience && why != noQuorum {
+			if why = Reason(err); tries == patience && why != NoQuorum {
 				n.logSome("announcements are not stored: %s", why)
 			}
 		}

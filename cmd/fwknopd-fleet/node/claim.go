@@ -47,7 +47,7 @@ func (n *Node) claim(ctx context.Context, c fleetlink.Claim) fleetlink.Answer {
 		err = n.confirm(ctx, use, revision, now)
 	}
 	if err != nil {
-		why := reason(err)
+		why := Reason(err)
 		n.claims.fail(why)
 		return refuse(why)
 	}

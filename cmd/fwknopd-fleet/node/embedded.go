@@ -245,6 +245,9 @@ func (n *Node) handOver() {
 const handOverTime = 400 * time.Millisecond
 
 func (e *embedded) close() {
+	if e.server == nil { // it has never started
+		return
+	}
 	e.server.Shutdown()
 	e.server.WaitForShutdown()
 }

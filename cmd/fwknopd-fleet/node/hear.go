@@ -123,7 +123,7 @@ func (n *Node) Hear(ctx context.Context, f func(fleetlink.Heard) error) error {
 		err := n.read(ctx, say)
 		if failures++; err == nil {
 			failures = 0
-		} else if why := reason(err); failures == patience && why != noQuorum {
+		} else if why := Reason(err); failures == patience && why != NoQuorum {
 			n.logSome("announcements of the group are not heard: %s", why)
 		}
 	}

@@ -103,6 +103,7 @@ func (n *Node) connect() (err error) {
 	options := []nats.Option{
 		nats.Name("fwknopd " + n.cfg.Name), nats.MaxReconnects(-1), nats.ReconnectWait(200 * time.Millisecond),
 		nats.RetryOnFailedConnect(true), nats.ReconnectBufSize(-1), nats.CustomInboxPrefix(inboxPrefix + n.cfg.Name),
+		nats.NoEcho(), // what comes under our name is another gateway's
 		nats.PingInterval(2 * time.Second), nats.MaxPingsOutstanding(2), nats.Timeout(2 * time.Second),
 		nats.ErrorHandler(n.reportError()),
 	}

@@ -177,3 +177,30 @@ func TestNotPermitted(t *testing.T) {
 		return strings.Contains(unavailable(n), "has not permitted: nats: permissions violation: Permissions Violation for ")
 	})
 }
+
+// TestTwins: two gateways of one name, which hear nothing of each other, say so; each claims for all that.
+func TestTwins(t *testing.T) {
+	t.Parallel()
+	address := fleetlab.Outside(t, "gw1", "gw2")
+	said := make(chan string, 100)
+	n, err := Open(outsideConfig("gw1", address), Options{Log: func(text string) { said <- text }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(n.Close)
+	list := openAll(t, []fleetlink.Config{outsideConfig("gw1", address), outsideConfig("gw2", address)})
+	select {
+	case text := <-said:
+		if !strings.Contains(text, "another gateway of the fleet is called gw1 too") {
+			t.Error(text)
+		}
+	case <-time.After(wait.Timeout):
+		t.Error("nothing is said")
+	}
+	if s := n.Status(); !s.Members[0].Twin || !s.Quorum {
+		t.Errorf("%+v", s)
+	}
+	if s := list[1].Status(); s.Members[1].Twin {
+		t.Errorf("alone: %+v", s)
+	}
+}

@@ -24,12 +24,6 @@ func (n *Node) Stream(ctx context.Context, want jetstream.StreamConfig) (jetstre
 	return s, nil
 }
 
-// NoQuorum is the [Reason] of what is not answered.
-const NoQuorum = noQuorum
-
-// Reason returns what an error of JetStream means, for the user.
-func Reason(err error) string { return reason(err) }
-
 // Name returns the name of this member.
 func (n *Node) Name() string { return n.cfg.Name }
 

@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -15,12 +16,21 @@ const (
 	examineTime = 2 * time.Second
 )
 
+// twinEvery is how often it is logged that another gateway has the name of this one.
+const twinEvery = time.Minute
+
 // beats says that this member lives, until ctx ends.
 func (n *Node) beats(ctx context.Context) {
+	var said time.Time
 	tick := time.NewTicker(beatEvery)
 	defer tick.Stop()
 	for {
 		n.alive.beat(n.nc)
+		if n.alive.hasTwin() && time.Since(said) > twinEvery {
+			said = time.Now()
+			n.log(fmt.Sprintf("another gateway of the fleet is called %s too: give each a FLEET_NAME of its own, "+
+				"neither hears what the other one announces or revokes", n.cfg.Name))
+		}
 		select {
 		case <-ctx.Done():
 			return
@@ -92,8 +102,8 @@ func (n *Node) examine(ctx context.Context, probe bool) {
 
 // reason is what an error means for claims. What a cluster does not permit it does not answer.
 func (n *Node) reason(err error) string {
-	why := reason(err)
-	if denied := n.denied.Load(); why == noQuorum && denied != nil {
+	why := Reason(err)
+	if denied := n.denied.Load(); why == NoQuorum && denied != nil {
 		return "the cluster does not answer, and has not permitted: " + *denied
 	}
 	return why
@@ -123,22 +133,22 @@ func (n *Node) probe(ctx context.Context, use usable) error {
 	return n.confirm(ctx, use, ack.Sequence, asked)
 }
 
-// noQuorum is the reason of claims that are not answered.
-const noQuorum = "the fleet has no quorum, or cannot be reached"
+// NoQuorum is the [Reason] of what is not answered.
+const NoQuorum = "the fleet has no quorum, or cannot be reached"
 
-// reason is what an error means for claims.
-func reason(err error) string {
+// Reason returns what an error of JetStream means, in one line for the user.
+func Reason(err error) string {
 	var api *jetstream.APIError
 	// A member that has begun to lead, and does not know yet all that is stored, has not found it.
 	for _, silent := range []error{context.DeadlineExceeded, nats.ErrTimeout, nats.ErrNoResponders, jetstream.ErrNoStreamResponse,
 		jetstream.ErrStreamNotFound, jetstream.ErrMsgNotFound,
 		jetstream.ErrJetStreamNotEnabled, nats.ErrConnectionReconnecting, nats.ErrReconnectBufExceeded, nats.ErrConnectionClosed, nats.ErrDisconnected} {
 		if errors.Is(err, silent) {
-			return noQuorum
+			return NoQuorum
 		}
 	}
 	if errors.As(err, &api) && api.Code == 503 {
-		return noQuorum
+		return NoQuorum
 	}
 	return err.Error()
 }

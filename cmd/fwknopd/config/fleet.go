@@ -87,6 +87,9 @@ func describeFleet(s *conf.Server) string {
 	if s.FleetGroup != "" {
 		text += "; opens together with the group " + s.FleetGroup
 	}
+	if !s.FleetEvents {
+		text += "; its events and what is open stay here (FLEET_EVENTS N)"
+	}
 	if s.FleetOnPartition == conf.PartitionLocal {
 		return text + "; without a quorum each gateway decides by itself"
 	}

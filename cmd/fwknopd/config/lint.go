@@ -164,6 +164,8 @@ func (d *linter) group(a *conf.Access) {
 		case st.Mode != conf.ModeSPA || st.Shadow || !d.server.Feeds(st.Mode):
 		case st.GrantsPacket():
 			why = "by GRANT_ADDRESS it opens for an address of the packet, which no other gateway may choose"
+		case st.Interface != "":
+			why = "by RESTRICT_INTF, and no other gateway may say on which interface a packet came"
 		case st.ExternalOpen != "" || st.CycleOpen != "":
 			why = "it runs commands, which only the gateway does that got the packet"
 		case st.AccessTimeout == 0:

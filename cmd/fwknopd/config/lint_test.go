@@ -22,6 +22,7 @@ func TestLintOfLogs(t *testing.T) {
 
 func TestLint(t *testing.T) {
 	const safe = "REQUIRE_SOURCE_ADDRESS Y\nHMAC_KEY something else\nOPEN_PORTS tcp/22\n"
+	const group = "FLEET tls://nats.example.net:4222;\nFLEET_NAME gw1;\nFLEET_GROUP edge;\n"
 	for _, tt := range []struct {
 		name, server, access string
 		want                 []string // keywords
@@ -67,6 +68,9 @@ func TestLint(t *testing.T) {
 		{"SPA beside a log", "AUTH_MODE KNOCK;\n", c26(safe), []string{"access.conf:1 SOURCE"}},
 		{"all of it at once", "AUTH_MODE NFLOG;\n", c26(safe), nil},
 		{"long age", "MAX_SPA_PACKET_AGE 3600;\n", c26(safe), []string{"main.conf:1 MAX_SPA_PACKET_AGE"}},
+		{"a group", group, c26(safe), nil},
+		{"a group, and an interface", group, c26(safe, "RESTRICT_INTF eth1"), []string{"main.conf:3 FLEET_GROUP"}},
+		{"a group, and commands", group, c26(safe, "CMD_CYCLE_OPEN /bin/true", "CMD_CYCLE_CLOSE NONE"), []string{"main.conf:3 FLEET_GROUP"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s, v, a := loadText(t, tt.server, tt.access)
@@ -81,5 +85,20 @@ func TestLint(t *testing.T) {
 				t.Errorf("\n%s\nwant\n%s", g, w)
 			}
 		})
+	}
+}
+
+// TestDescribeFleet: check says with whom a message is honoured once, and what leaves the gateway.
+func TestDescribeFleet(t *testing.T) {
+	for server, want := range map[string]string{
+		"": "",
+		"FLEET tls://nats.example.net:4222;\nFLEET_NAME gw1;\n": "claims of gw1 at tls://nats.example.net:4222; without a quorum every message is refused",
+		"FLEET tls://nats.example.net:4222;\nFLEET_NAME gw1;\nFLEET_GROUP edge;\nFLEET_EVENTS N;\nFLEET_ON_PARTITION local;\n": "claims of gw1 at tls://nats.example.net:4222; " +
+			"opens together with the group edge; its events and what is open stay here (FLEET_EVENTS N); without a quorum each gateway decides by itself",
+	} {
+		s, _, _ := loadText(t, server, c26("OPEN_PORTS tcp/22"))
+		if got := describeFleet(s); got != want {
+			t.Errorf("%q", got)
+		}
 	}
 }

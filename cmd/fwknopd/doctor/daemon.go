@@ -72,6 +72,12 @@ func judgeFleet(s *conf.Server, f *report.FleetStatus) finding {
 	if f.Group != "" {
 		text += "; group " + f.Group
 	}
+	switch e := f.Events; {
+	case e == nil:
+		text += "; its events are not published (FLEET_EVENTS N)"
+	case e.Dropped > 0:
+		return finding{"fleet", warning, text + fmt.Sprintf("; %s not published, and lost", conf.Count(int(e.Dropped), "event")), "fwknopd fleet status, and see the log"}
+	}
 	return finding{"fleet", ok, text, ""}
 }
 

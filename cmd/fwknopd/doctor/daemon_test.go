@@ -18,14 +18,17 @@ func TestJudgeFleet(t *testing.T) {
 		server *conf.Server
 		fleet  *report.FleetStatus
 		state  string
+		text   string
 	}{
-		{"none", alone, nil, ""},
-		{"quorum", member, &report.FleetStatus{Name: "a", Quorum: true}, ok},
-		{"no quorum", member, &report.FleetStatus{Name: "a", Why: "alone"}, fix},
-		{"local", member, &report.FleetStatus{Name: "a", Why: "alone", Local: true}, warning},
-		{"another configuration", member, nil, fix}, // and no program beside this one
+		{"none", alone, nil, "", ""},
+		{"quorum", member, &report.FleetStatus{Name: "a", Quorum: true, Events: new(report.FleetEvents)}, ok, "quorum"},
+		{"no events", member, &report.FleetStatus{Name: "a", Quorum: true}, ok, "FLEET_EVENTS N"},
+		{"lost events", member, &report.FleetStatus{Name: "a", Quorum: true, Events: &report.FleetEvents{Dropped: 3}}, warning, "3 events not published, and lost"},
+		{"no quorum", member, &report.FleetStatus{Name: "a", Why: "alone"}, fix, "alone"},
+		{"local", member, &report.FleetStatus{Name: "a", Why: "alone", Local: true}, warning, "alone"},
+		{"another configuration", member, nil, fix, ""}, // and no program beside this one
 	} {
-		if f := judgeFleet(c.server, c.fleet); f.State != c.state {
+		if f := judgeFleet(c.server, c.fleet); f.State != c.state || !strings.Contains(f.Text, c.text) {
 			t.Errorf("%s: %+v", c.name, f)
 		}
 	}

@@ -200,13 +200,10 @@ func (c *Client) deliver(m *answerMessage) bool {
 // Serve answers the claims that come over a link until it or ctx ends, and closes it. The error is nil
 // if the other end closed it, or says how that broke the protocol.
 func Serve(ctx context.Context, conn *net.UnixConn, claims Claims) error {
-	l := NewLink(conn)
-	ctx, cancel := context.WithCancel(ctx)
+	l, ctx, end := linkUntil(ctx, conn)
 	var answering sync.WaitGroup
 	defer answering.Wait()
-	defer cancel()
-	defer l.Close()
-	defer context.AfterFunc(ctx, func() { l.Close() })()
+	defer end()
 	slots := make(chan struct{}, maxOpen)
 	for last := uint64(0); ; {
 		kind, content, err := l.Receive()

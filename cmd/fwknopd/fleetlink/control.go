@@ -2,12 +2,14 @@ package fleetlink
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"sync"
 
 	"fwknopd/cmd/fwknopd/codec"
@@ -49,6 +51,18 @@ func (s *Status) Check() error {
 		return errors.New("a status that cannot be")
 	}
 	return nil
+}
+
+// Know adds gateways to the members that were not heard of: they have been cut off since this process
+// started, or before.
+func (s *Status) Know(names []string) {
+	for _, name := range names {
+		known := slices.ContainsFunc(s.Members, func(m Member) bool { return m.Name == name })
+		if !known && len(s.Members) < maxMembers {
+			s.Members = append(s.Members, Member{Name: name})
+		}
+	}
+	slices.SortFunc(s.Members, func(a, b Member) int { return cmp.Compare(a.Name, b.Name) })
 }
 
 // printable replaces what could control a terminal in all texts.

@@ -166,11 +166,8 @@ func sendTallies(ctx context.Context, l *Link, t EventTaker) {
 // TakeEvents passes on what comes over a link until it or ctx ends, and closes it. The error is nil if
 // the other end closed it.
 func TakeEvents(ctx context.Context, conn *net.UnixConn, t EventTaker) error {
-	l := NewLink(conn)
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	defer l.Close()
-	defer context.AfterFunc(ctx, func() { l.Close() })()
+	l, ctx, end := linkUntil(ctx, conn)
+	defer end()
 	go sendTallies(ctx, l, t)
 	var parts joiner
 	for {

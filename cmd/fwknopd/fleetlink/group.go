@@ -155,13 +155,10 @@ func (g *Group) write() {
 // ServeGroup serves a worker's link to its group until it or ctx ends, and closes it. The error is nil
 // if the other end closed it, or says how that broke the protocol.
 func ServeGroup(ctx context.Context, conn *net.UnixConn, group Announcer) error {
-	l := NewLink(conn)
-	ctx, cancel := context.WithCancel(ctx)
+	l, ctx, end := linkUntil(ctx, conn)
 	var hearing sync.WaitGroup
 	defer hearing.Wait()
-	defer cancel()
-	defer l.Close()
-	defer context.AfterFunc(ctx, func() { l.Close() })()
+	defer end()
 	hearing.Go(func() {
 		if group.Hear(ctx, func(h Heard) error { return l.Send(kindHeard, h) }) != nil {
 			l.Close()

@@ -1,6 +1,7 @@
 package fleetlink
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -58,6 +59,15 @@ type Link struct {
 // NewLink returns the link over a SOCK_SEQPACKET socket, which it takes over.
 func NewLink(conn *net.UnixConn) *Link {
 	return &Link{conn: conn, in: make([]byte, MaxMessage+1), wait: ClaimTime}
+}
+
+// linkUntil returns the link over a socket, which it takes over, and a context in which it is served: the link
+// is closed when that ends, and both end with end.
+func linkUntil(ctx context.Context, conn *net.UnixConn) (l *Link, serving context.Context, end func()) {
+	l = NewLink(conn)
+	serving, cancel := context.WithCancel(ctx)
+	context.AfterFunc(serving, func() { l.Close() })
+	return l, serving, func() { cancel(); l.Close() }
 }
 
 // Send sends a message whose content is a value in the form of package codec; nil: none.

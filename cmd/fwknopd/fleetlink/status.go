@@ -43,6 +43,7 @@ type Member struct {
 	Name       string    `json:"name"`
 	Address    string    `json:"address,omitempty"`
 	Self       bool      `json:"self,omitempty"`
+	Twin       bool      `json:"twin,omitempty"` // Self: another gateway has the same name
 	Witness    bool      `json:"witness,omitempty"`
 	Connected  bool      `json:"connected"`
 	Leader     bool      `json:"leader,omitempty"`      // of the claims
