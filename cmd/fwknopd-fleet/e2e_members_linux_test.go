@@ -18,7 +18,8 @@ import (
 func membersOf(t *testing.T, n int) (list []*member) {
 	ns := netlab.New(t).Server
 	for i, addr := range ns.AddAddrs(t, "lo", netip.MustParseAddr("10.99.0.1"), n) {
-		m := &member{t: t, ns: ns, cfg: fleetlink.Config{Name: fmt.Sprintf("gw%d", i+1), Listen: netip.AddrPortFrom(addr, 4223), Dir: t.TempDir(), MaxAge: 2 * time.Minute}}
+		m := &member{t: t, ns: ns, cfg: fleetlink.Config{Name: fmt.Sprintf("gw%d", i+1), Listen: netip.AddrPortFrom(addr, 4223),
+			Dir: t.TempDir(), MaxAge: 2 * time.Minute}}
 		m.renew()
 		list = append(list, m)
 		t.Cleanup(func() {

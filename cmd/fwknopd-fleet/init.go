@@ -38,7 +38,8 @@ func initialise(o *cli.Options, stdout, stderr io.Writer) int {
 			"FLEET_CREDENTIALS  /etc/fwknop/fleet.pem;\n\n", m.Name, m.Addr, line)
 	}
 	if o.Add {
-		fmt.Fprintf(stdout, "# all others: this line first, one member after the other (reload the daemon, restart a witness)\nFLEET_PEERS        %s;\n", line)
+		fmt.Fprintf(stdout, "# all others: this line first, one member after the other (reload the daemon, restart a witness)\n"+
+			"FLEET_PEERS        %s;\n", line)
 	}
 	return exitOK
 }

@@ -79,7 +79,8 @@ func memberTLS(cfg fleetlink.Config) (*tls.Config, error) {
 		if p.Name != cfg.Name {
 			pins[p.Pin] = true
 		} else if p.Pin != ownPin(&pair) {
-			return nil, fmt.Errorf("FLEET_PEERS has another pin for %s than that of the key in FLEET_CREDENTIALS, %s", cfg.Name, ownPin(&pair))
+			return nil, fmt.Errorf("FLEET_PEERS has another pin for %s than that of the key in FLEET_CREDENTIALS, %s: "+
+				"one of them is that of an earlier fleet init", cfg.Name, ownPin(&pair))
 		}
 	}
 	return &tls.Config{

@@ -28,11 +28,12 @@ type embedded struct {
 	options *server.Options
 	log     *serverLog
 
-	mu     sync.Mutex
-	server *server.Server
-	secret string    // by which this process is the administrator of the server
-	why    string    // why it takes no part; empty: it does
-	rests  time.Time // until when it is not tried again
+	mu            sync.Mutex
+	server        *server.Server
+	administrator string                             // the public key by which this process is the administrator of the server
+	sign          func(nonce []byte) ([]byte, error) // with its private one
+	why           string                             // why it takes no part; empty: it does
+	rests         time.Time                          // until when it is not tried again
 }
 
 // members returns all members of an embedded fleet, with this one, in the order of FLEET_PEERS.
@@ -114,7 +115,9 @@ func (e *embedded) start() error {
 	}
 	o := e.options.Clone()
 	o.JetStream = true // it is to know itself as a member that stores
-	e.admit(o)
+	if err := e.admit(o); err != nil {
+		return err
+	}
 	s, err := server.NewServer(o)
 	if err != nil {
 		return fmt.Errorf("NATS server: %w", err)

@@ -128,6 +128,32 @@ func TestDamagedClaim(t *testing.T) {
 	}
 }
 
+// TestFull: where there is no room for further claims they are refused with the reason, and none is forgotten.
+func TestFull(t *testing.T) {
+	t.Parallel()
+	n := openAll(t, configs(t, 1))[0]
+	patient(t, n)
+	use, _ := n.claims.current()
+	small := use.bucket.CachedInfo().Config
+	small.MaxBytes = 2048
+	if _, err := n.js.UpdateStream(t.Context(), small); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 100 {
+		a := n.Claim(t.Context(), claimOf(fmt.Sprint("full", i)))
+		if a.Verdict == fleetlink.Unavailable {
+			if i == 0 || !strings.Contains(a.Why, "no room for further claims") {
+				t.Errorf("%d: %+v", i, a)
+			}
+			break
+		}
+	}
+	ready(t, n) // there is room for what shows that the fleet answers
+	if a := n.Claim(t.Context(), claimOf("full0")); a.Verdict == fleetlink.First {
+		t.Errorf("forgotten: %+v", a)
+	}
+}
+
 // TestCutOff: without a majority the first claim waits for its second, all others are refused at once.
 func TestCutOff(t *testing.T) {
 	t.Parallel()

@@ -2,7 +2,6 @@ package node
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,15 +10,13 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nkeys"
 
 	"fwknopd/cmd/fwknopd/fleetlink"
 )
 
 // settleEvery is how often the member that leads looks whether what is stored follows FLEET_PEERS.
 const settleEvery = 3 * time.Second
-
-// administrator is the user by which this process speaks to its server as one of the system account.
-const administrator = "fwknopd"
 
 // settles has what is stored follow FLEET_PEERS, until ctx ends.
 func (n *Node) settles(ctx context.Context) {
@@ -45,15 +42,15 @@ func (n *Node) settle(ctx context.Context) error {
 	former, leads := n.server.former(n.alive.all)
 	for _, m := range former {
 		if err := n.server.remove(ctx, m); err != nil {
-			return fmt.Errorf("%s stays a member: %w", m.Name, err)
+			return fmt.Errorf("a member that is not in it keeps its vote: %w", err)
 		}
-		n.log(fmt.Sprintf("%s is not in FLEET_PEERS any more: its vote is not counted from now on", m.Name))
+		// By then the server may know its id alone.
+		n.log("the vote of a member that is not in FLEET_PEERS any more is not counted from now on")
 	}
 	if !leads || len(former) > 0 { // first those that are there no more
 		return nil
 	}
-	list := n.js.ListStreams(ctx)
-	for s := range list.Info() {
+	for s := range n.js.ListStreams(ctx).Info() { // without a leader none: next time
 		c := s.Config
 		if c.Replicas == n.replicas() {
 			continue
@@ -64,16 +61,24 @@ func (n *Node) settle(ctx context.Context) error {
 		}
 		n.log(fmt.Sprintf("%s is stored on %d members from now on", c.Name, c.Replicas))
 	}
-	return list.Err()
+	return nil
 }
 
-// admit adds the administrator to the settings of a server. Clients are this process alone, and without a name
-// they are those of the fleet.
-func (e *embedded) admit(o *server.Options) {
-	e.secret = rand.Text()
+// admit adds an administrator to the settings of a server, whose key this process alone has. Clients without a key are those of
+// the fleet.
+func (e *embedded) admit(o *server.Options) error {
+	pair, err := nkeys.CreateUser()
+	if err != nil {
+		return err
+	}
+	if e.administrator, err = pair.PublicKey(); err != nil {
+		return err
+	}
+	e.sign = pair.Sign
 	system := server.NewAccount(server.DEFAULT_SYSTEM_ACCOUNT)
 	o.Accounts, o.SystemAccount = []*server.Account{system}, system.Name
-	o.Users = []*server.User{{Username: administrator, Password: e.secret, Account: system}}
+	o.Nkeys = []*server.NkeyUser{{Nkey: e.administrator, Account: system}}
+	return nil
 }
 
 // former returns the members with a vote that are not among all, if this member leads those that have one.
@@ -116,9 +121,9 @@ func (e *embedded) votes() int {
 // remove takes a member out of those that have a vote.
 func (e *embedded) remove(ctx context.Context, m *server.PeerInfo) error {
 	e.mu.Lock()
-	secret := e.secret
+	key := nats.Nkey(e.administrator, e.sign)
 	e.mu.Unlock()
-	nc, err := nats.Connect("", nats.InProcessServer(e), nats.UserInfo(administrator, secret))
+	nc, err := nats.Connect("", nats.InProcessServer(e), key)
 	if err != nil {
 		return err
 	}

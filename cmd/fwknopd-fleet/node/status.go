@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"strings"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -35,13 +36,30 @@ func (n *Node) Status() fleetlink.Status {
 	if use.bucket == nil {
 		return s
 	}
-	info := use.bucket.CachedInfo()
+	info := n.complete(use.bucket)
 	s.Bucket = fleetlink.Bucket{Claims: info.State.Msgs, Bytes: info.State.Bytes, Replicas: info.Config.Replicas, Current: current(info)}
 	for i := range s.Members {
 		s.Members[i].Leader = s.Quorum && info.Cluster != nil && info.Cluster.Leader == s.Members[i].Name
 	}
 	return s
 }
+
+// complete returns what is known of a bucket. A member that has not stored the last record yet, but does so soon, counts as one that
+// has all.
+func (n *Node) complete(bucket jetstream.Stream) *jetstream.StreamInfo {
+	ctx, cancel := context.WithTimeout(context.Background(), completeTime)
+	defer cancel()
+	info := bucket.CachedInfo()
+	for current(info) < info.Config.Replicas && pause(ctx, completeTime/10) {
+		if later, err := bucket.Info(ctx); err == nil {
+			info = later
+		}
+	}
+	return info
+}
+
+// completeTime is for the last record to get to all members.
+const completeTime = 500 * time.Millisecond
 
 // current counts the members that have all that a stream stores.
 func current(info *jetstream.StreamInfo) int {

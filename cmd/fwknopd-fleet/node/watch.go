@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
+	"github.com/dustin/go-humanize"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
@@ -147,7 +149,11 @@ func Reason(err error) string {
 			return NoQuorum
 		}
 	}
-	if errors.As(err, &api) && api.Code == 503 {
+	switch {
+	case !errors.As(err, &api):
+	case strings.Contains(api.Description, "maximum bytes exceeded"):
+		return fmt.Sprintf("the fleet has no room for further claims, of %s: those that end make room", humanize.IBytes(maxBytes))
+	case api.Code == 503:
 		return NoQuorum
 	}
 	return err.Error()

@@ -1,6 +1,10 @@
 package config
 
 import (
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/pem"
 	"fmt"
 	"strings"
 
@@ -33,8 +37,30 @@ func (l *Loaded) FleetSecrets() (s Secrets, problems conf.Problems) {
 	s.Credentials = read("FLEET_CREDENTIALS", l.Server.FleetCredentials, true)
 	if !l.Server.Fleet.Embedded {
 		s.CA = read("FLEET_CA", l.Server.FleetCA, false)
+	} else if fault := otherKey(l.Server, s.Credentials); fault != "" {
+		at := l.Values.Place("FLEET_PEERS")
+		problems = append(problems, conf.Problem{Pos: at.Pos, Keyword: at.Name, Text: fault})
 	}
 	return s, problems
+}
+
+// otherKey says that FLEET_PEERS has the pin of another key for this member than that of its certificate, which the
+// others would refuse; "" if not, or if there is no certificate, of which the fleet process says more.
+func otherKey(s *conf.Server, file []byte) string {
+	for block, rest := pem.Decode(file); block != nil; block, rest = pem.Decode(rest) {
+		certificate, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			continue // the private key
+		}
+		sum := sha256.Sum256(certificate.RawSubjectPublicKeyInfo)
+		pin := base64.RawURLEncoding.EncodeToString(sum[:])
+		for _, p := range s.FleetPeers {
+			if p.Name == s.FleetName && p.Pin != pin {
+				return fmt.Sprintf("has another pin for %s than that of the key in FLEET_CREDENTIALS, %s: one of them is that of an earlier fleet init", p.Name, pin)
+			}
+		}
+	}
+	return ""
 }
 
 // readFleetFile reads a file that others must not replace or, if it is secret, read.

@@ -380,12 +380,17 @@ func (d *daemon) fleetStatus(ctx context.Context) (fleetlink.Status, error) {
 		return fleetlink.Status{}, errors.New("FLEET is not set: this gateway is alone")
 	}
 	f.mu.Lock()
-	c, why := f.control, f.why
+	c, why, ended := f.control, f.why, f.lastEnd
 	f.mu.Unlock()
-	if c == nil {
-		return fleetlink.Status{}, errors.New(cmp.Or(why, whyStarting))
+	var s fleetlink.Status
+	err := errors.New(cmp.Or(why, whyStarting))
+	if c != nil {
+		ctx, cancel := context.WithTimeout(ctx, countTimeout)
+		defer cancel()
+		s, err = c.Status(ctx)
 	}
-	ctx, cancel := context.WithTimeout(ctx, countTimeout)
-	defer cancel()
-	return c.Status(ctx)
+	if err != nil && ended != "" {
+		err = fmt.Errorf("%w; the last one ended: %s", err, ended)
+	}
+	return s, err
 }

@@ -125,6 +125,23 @@ func (d *debian) stock(t *testing.T, p packages) {
 	}
 }
 
+// The package of the fleet process finds its commands and its user, and is purged with what it has stored.
+func (d *debian) fleet(t *testing.T) {
+	d.in(t, "dpkg", "-i", "/pkg.deb", "/fleet.deb")
+	lines := d.in(t, "fwknopd", "fleet", "init", "--out", "/root/fleet", "gw1=10.0.0.1:4223", "witness=10.0.0.3:4223")
+	if strings.Count(lines, "FLEET_PEERS") != 2 {
+		t.Errorf("fleet init: %s", lines)
+	}
+	if out, err := d.try(d.net.Command, "fwknopd", "fleet", "status"); err == nil || !strings.Contains(out, "FLEET is not set") {
+		t.Errorf("fleet status: %v, %s", err, out)
+	}
+	d.in(t, "install", "-d", "-o", "fwknopd", "-m", "700", "/var/lib/fwknop-fleet/jetstream") // as the daemon does
+	d.in(t, "dpkg", "-P", "fwknopd-fleet", "fwknopd")
+	if left := d.traces(t); left != "" {
+		t.Errorf("left behind:\n%s", left)
+	}
+}
+
 // One root serves all tests of the packages on Debian, one after the other.
 func TestPackageOnDebian(t *testing.T) {
 	netlab.Need(t)
@@ -133,7 +150,9 @@ func TestPackageOnDebian(t *testing.T) {
 	p := build(t)
 	d.copyIn(t, p.deb, "/pkg.deb")
 	d.copyIn(t, "/etc/resolv.conf", "/etc/resolv.conf")
+	d.copyIn(t, p.fleetDeb, "/fleet.deb")
 	t.Run("stock", func(t *testing.T) { d.stock(t, p) })
+	t.Run("fleet", d.fleet)
 	if out, err := d.try(exec.Command, "sh", "-c", "apt-get update -qq && apt-get install -y -qq --no-install-recommends fwknop-server logrotate"); err != nil {
 		netlab.SkipOrFail(t, fmt.Sprintf("cannot install fwknop-server: %v\n%s", err, out))
 	}
