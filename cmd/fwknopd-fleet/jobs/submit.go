@@ -57,9 +57,9 @@ type file struct {
 }
 
 const (
-	// leastSegment and mostSegment bound how much of a log a worker reads at a time: some tenths of a
-	// second. A small archive has about shares segments, for all workers to have some.
-	leastSegment, mostSegment = 4 << 20, 64 << 20
+	// leastSegment and mostSegment bound how much of a log a worker reads at a time: up to about a
+	// second. Below that an archive has about shares segments, for all workers to have some.
+	leastSegment, mostSegment = 4 << 20, 256 << 20
 	shares                    = 16
 	// maxAhead is how many segments are in the work queue, or have results that wait for earlier ones.
 	maxAhead = 256

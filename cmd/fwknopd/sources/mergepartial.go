@@ -70,6 +70,7 @@ type partialReader struct {
 	paths   []parse.TunnelPath
 	names   names
 	record  record
+	since   since
 	buf     []byte
 }
 
@@ -226,6 +227,7 @@ func (p *partialReader) checkRecord(b []byte) error {
 	if err := r.decode(b); err != nil {
 		return errShort
 	}
+	p.since.add(r)
 	for _, result := range r.results {
 		if result >= 0 && int(result) >= len(p.matched) || result < 0 && int(^result) >= len(p.unknown) {
 			return errNoName

@@ -23,7 +23,7 @@ const (
 	itemMatched = 'm' // the signatures of the next combination, from 0: their indexes, as varints
 	itemUnknown = 'u' // the next kind of SYN that no signature fits: see appendUnknown
 	itemTunnel  = 't' // the next path of tunnels, from 1: see appendPath
-	itemRecord  = 'r' // a source: see record.appendTo, without the length and the order
+	itemRecord  = 'r' // a source: see record.appendTo, without the length and the order, its times since that of the last one
 	itemEnd     = 'e' // SYNs, those dropped, optionless and cut, and sources, 8 bytes each; the last item
 )
 
@@ -103,7 +103,28 @@ type partialWriter struct {
 	err                         error // the first
 	matched, unmatched, tunnels []int32
 	names                       [3]int32 // given to each of these
+	since                       since
 	buf, name                   []byte
+}
+
+// A since is the whole second of the first time of the last record that has one. The times of the next
+// one count from it.
+type since int64
+
+func (s *since) subtract(r *record) {
+	if r.timed() {
+		next := since(r.first - r.first%second)
+		r.first, r.last = r.first-int64(*s), r.last-int64(*s)
+		*s = next
+	}
+}
+
+// add is the reverse of subtract.
+func (s *since) add(r *record) {
+	if r.timed() {
+		r.first, r.last = r.first+int64(*s), r.last+int64(*s)
+		*s = since(r.first - r.first%second)
+	}
 }
 
 func (p *partialWriter) raw(b []byte) {
@@ -140,6 +161,7 @@ func (p *partialWriter) record(r *record) error {
 		}))
 	}
 	r.order = 0 // they stand in it
+	p.since.subtract(r)
 	p.buf = r.appendTo(p.buf[:0])
 	p.item(itemRecord, p.buf[lengthSize:])
 	return p.err

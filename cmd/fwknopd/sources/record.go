@@ -136,7 +136,7 @@ func (r *record) flags() (flags byte) {
 		flag byte
 	}{
 		{[prefixSize]byte(r.key[:]) == mapped, isIPv4},
-		{r.first != math.MaxInt64 || r.last != noTime, hasTime},
+		{r.timed(), hasTime},
 		{r.first%second == 0 && r.last%second == 0, wholeSeconds},
 		{r.tunnel != 0, hasTunnel},
 		{len(r.results) > 0, hasResults},
@@ -150,6 +150,8 @@ func (r *record) flags() (flags byte) {
 	}
 	return flags
 }
+
+func (r *record) timed() bool { return r.first != math.MaxInt64 || r.last != noTime }
 
 // mapped is what an IPv4 address in its mapped form begins with.
 var mapped = [prefixSize]byte{10: 0xff, 11: 0xff}
