@@ -13,9 +13,9 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"fwknopd/cmd/fwknopd-fleet/fleetlab"
 	"fwknopd/cmd/fwknopd-fleet/node"
 	"fwknopd/cmd/fwknopd/fleetlink"
-	"fwknopd/fixtures/fleetlab"
 	"fwknopd/fixtures/wait"
 )
 

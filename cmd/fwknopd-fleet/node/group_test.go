@@ -15,9 +15,9 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"fwknopd/cmd/fwknopd-fleet/fleetlab"
 	"fwknopd/cmd/fwknopd/codec"
 	"fwknopd/cmd/fwknopd/fleetlink"
-	"fwknopd/fixtures/fleetlab"
 	"fwknopd/fixtures/wait"
 )
 

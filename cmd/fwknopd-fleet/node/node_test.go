@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"fwknopd/cmd/fwknopd-fleet/fleetlab"
 	"fwknopd/cmd/fwknopd/fleetlink"
-	"fwknopd/fixtures/fleetlab"
 	"fwknopd/fixtures/wait"
 )
 

@@ -11,8 +11,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"fwknopd/cmd/fwknopd-fleet/fleetlab"
 	"fwknopd/cmd/fwknopd/fleetlink"
-	"fwknopd/fixtures/fleetlab"
 	"fwknopd/fixtures/wait"
 )
 

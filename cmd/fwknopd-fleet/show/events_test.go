@@ -70,7 +70,7 @@ func TestEvents(t *testing.T) {
 	}
 	const lost = " 2026-11-30T09:00:00.000000Z monitor lost: "
 	want := "gw1 T x a\ngw1 T x b\ngw2 T x A\ngw1 T x c\ngw1" + lost + "3 events\ngw1 T x d\ngw1" + lost + "3 events\ngw1 T x e\ngw2 T x B\n" +
-		"gw2 T x C\ngw3? T x f\ngw3?" + lost + "2147483648 events\ngw3? T x g\n"
+		"gw2 T x C\ngw3? T x f\ngw3?" + lost + "2147483647 events\ngw3? T x g\n"
 	if out.String() != want {
 		t.Errorf("got\n%s\nwant\n%s", out.String(), want)
 	}
