@@ -343,24 +343,25 @@ func TestAnnouncementsAnew(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err = js.CreateStream(t.Context(), announceConfig); err == nil {
-		_, err = js.Publish(t.Context(), announceSubjects+"edge.gw1", text)
+	if _, err := js.CreateStream(t.Context(), announceConfig); err != nil && !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
+		t.Fatal(err) // but if a gateway was faster
 	}
-	if err != nil && !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
+	if _, err := js.Publish(t.Context(), announceSubjects+"edge.gw1", text); err != nil {
 		t.Fatal(err)
 	}
 	if h := next(t, heard); h.Payload != "a" {
 		t.Errorf("heard %+v", h)
 	}
 
-	if err := js.DeleteStream(t.Context(), announceStream); err != nil {
-		t.Fatal(err)
-	}
 	wrong := announceConfig
 	wrong.Storage = jetstream.MemoryStorage
-	if _, err := js.CreateStream(t.Context(), wrong); err != nil {
-		t.Skip("a gateway was faster") // which made it with the right settings
-	}
+	wait.For(t, "a stream with the wrong settings", func() bool { // a gateway may be faster, with the right ones
+		if err := js.DeleteStream(t.Context(), announceStream); err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
+			t.Fatal(err)
+		}
+		_, err := js.CreateStream(t.Context(), wrong)
+		return err == nil
+	})
 	said := make(chan string, 100)
 	n, err := Open(list[2], Options{Log: func(text string) { said <- text }})
 	if err != nil {
