@@ -34,8 +34,9 @@ freebsd:
 # parses and decides is tested so.
 32bit:
 	GOARCH=386 CGO_ENABLED=0 $(GO) vet ./...
-	if [ "$$($(GO) env GOHOSTARCH)" = amd64 ]; then \
-		GOARCH=386 CGO_ENABLED=0 $(GO) test -short -vet=off ./parse ./policy ./policy/conf ./policy/spa ./fingerprint ./ingest/filter; fi
+	if GOARCH=386 CGO_ENABLED=0 $(GO) test -vet=off -run '^$$' ./policy/totp >/dev/null 2>&1; then \
+		GOARCH=386 CGO_ENABLED=0 $(GO) test -short -vet=off ./parse ./policy ./policy/conf ./policy/spa ./fingerprint ./ingest/filter; \
+	else echo "skipped: this kernel runs no 32-bit programs"; fi
 
 # All that CI runs. Fuzzing has the time in which end-to-end tests wait.
 test: packages check race
