@@ -200,8 +200,10 @@ func (s *Submitter) submit(ctx context.Context, o *cli.Options) error {
 	if err != nil {
 		return err
 	}
-	debug.SetGCPercent(gcPercent)
-	debug.SetMemoryLimit(serverMemory + int64(cmp.Or(o.Memory, inputs.DefaultMemory)))
+	if s.Replay == nil { // whose memory is that of the messages it has seen
+		debug.SetGCPercent(gcPercent)
+		debug.SetMemoryLimit(serverMemory + int64(cmp.Or(o.Memory, inputs.DefaultMemory)))
+	}
 	if o.Listen == "" {
 		nc, err := dial(ctx, o, s.Say)
 		if err != nil {
