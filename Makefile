@@ -19,8 +19,9 @@ build:
 # What has to be green before a commit; needs neither root nor packages.
 check: fmt lint unit freebsd 32bit
 
+UNIT ?= ./...
 unit:
-	$(GO) test ./...
+	$(GO) test $(UNIT)
 
 # All packages and tests compile for FreeBSD; the way it follows files (fsnotify) is tested on
 # this system. The client compiles for Windows and macOS too.
@@ -38,8 +39,11 @@ freebsd:
 		GOARCH=386 CGO_ENABLED=0 $(GO) test -short -vet=off ./parse ./policy ./policy/conf ./policy/spa ./fingerprint ./ingest/filter; \
 	else echo "skipped: this kernel runs no 32-bit programs"; fi
 
-# All that CI runs. Fuzzing has the time in which end-to-end tests wait.
-test: packages check race
+# All that CI runs. Packages with end-to-end tests are tested once, with those. Fuzzing has the time in
+# which they wait.
+test: packages
+	$(MAKE) check UNIT="$$(.ci/e2e --others)"
+	$(MAKE) race
 	$(MAKE) --output-sync=target -j2 e2e fuzz
 	$(MAKE) reproducible vuln
 

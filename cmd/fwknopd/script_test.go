@@ -23,6 +23,9 @@ func TestMain(m *testing.M) {
 }
 
 func TestScripts(t *testing.T) {
+	if testing.Short() {
+		t.Skip("hundreds of processes, which take a second each under the race detector")
+	}
 	const dir = "../../fixtures/scripts"
 	found, err := filepath.Glob(filepath.Join(dir, "*.txtar"))
 	if err != nil || len(found) == 0 {
