@@ -162,6 +162,9 @@ func TestJobIsReplay(t *testing.T) {
 			code := Replay(args, nil, &out, &say)
 			want := fmt.Sprintf("exit %d\n%s%s", code, out.String(), say.String())
 			for n, cut := range map[string]segmenter{"1": pieces(1), "3": pieces(3), "each line": eachLine} {
+				if testing.Short() && n != "3" {
+					continue
+				}
 				if strings.HasPrefix(name, "all") && n == "each line" {
 					cut = pieces(40)
 				}
