@@ -32,6 +32,7 @@ type gateway struct {
 // configs returns the configurations of n members on the loopback interface.
 func configs(t *testing.T, n int) []fleetlink.Config {
 	t.Helper()
+	fleetlab.NoRace(t, n)
 	list, peers := make([]fleetlink.Config, n), make([]fleetlink.Peer, n)
 	for i := range list {
 		name := fmt.Sprintf("gw%d", i+1)

@@ -20,6 +20,7 @@ const testAge = 2 * time.Minute
 // configs returns the configurations of n members on the loopback interface.
 func configs(t testing.TB, n int) []fleetlink.Config {
 	t.Helper()
+	fleetlab.NoRace(t, n)
 	list, peers := make([]fleetlink.Config, n), make([]fleetlink.Peer, n)
 	for i := range list {
 		name := fmt.Sprintf("gw%d", i+1)

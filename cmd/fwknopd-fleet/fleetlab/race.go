@@ -1,0 +1,5 @@
+//go:build race
+
+package fleetlab
+
+const race = true
