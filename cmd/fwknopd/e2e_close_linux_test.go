@@ -95,11 +95,11 @@ func TestE2ECloseConnections(t *testing.T) {
 		netlab.Serve(t, s.Server, "udp", 53)
 		s.start()
 		port := fmt.Sprintf("tcp/%d", e2ePort)
-		s.add(s.Client.V4, port, "2", "alice")
-		s.add(s.Client.V4, "udp/53", "5", "alice")
+		s.add(s.Client.V4, port, "4", "alice")
+		s.add(s.Client.V4, port, "10", "alice")
+		s.add(s.Client.V4, "udp/53", "10", "alice")
 		s.add(s.Client.V4, "tcp/80", "60", "alice")
-		s.add(s.Client.V6, port, "5", "bob")
-		s.add(s.Client.V4, port, "5", "alice")
+		s.add(s.Client.V6, port, "10", "bob")
 		ended, other, stays := s.connect(s.Server.V4, e2ePort), s.connect(s.Server.V4, 80), s.connect(s.Server.V6, e2ePort)
 		var udp net.Conn
 		s.Client.Do(func() {
