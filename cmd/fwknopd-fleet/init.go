@@ -114,7 +114,8 @@ func oldPeers(o *cli.Options) ([]conf.FleetPeer, error) {
 	return peers, nil
 }
 
-// writeAll writes the credentials in dir, which is made for root alone if it is not there. If one of them is there it writes none.
+// writeAll writes the credentials in dir, which is made for root alone if it is not there. If one of them
+// is there it writes none.
 func writeAll(dir string, added []newMember) error {
 	if err := os.MkdirAll(cmp.Or(dir, "."), 0o700); err != nil {
 		return err

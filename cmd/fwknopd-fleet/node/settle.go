@@ -64,8 +64,8 @@ func (n *Node) settle(ctx context.Context) error {
 	return nil
 }
 
-// admit adds an administrator to the settings of a server, whose key this process alone has. Clients without a key are those of
-// the fleet.
+// admit adds an administrator to the settings of a server, whose key this process alone has. Clients
+// without a key are those of the fleet.
 func (e *embedded) admit(o *server.Options) error {
 	pair, err := nkeys.CreateUser()
 	if err != nil {
@@ -107,7 +107,8 @@ func (e *embedded) former(all []fleetlink.Peer) (list []*server.PeerInfo, leads 
 	return list, true
 }
 
-// votes counts the members that have a vote, with those that are not in FLEET_PEERS any more; 0: not known, or there is one alone.
+// votes counts the members that have a vote, with those that are not in FLEET_PEERS any more; 0: not known,
+// or there is one alone.
 func (e *embedded) votes() int {
 	e.mu.Lock()
 	defer e.mu.Unlock()

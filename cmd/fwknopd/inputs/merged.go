@@ -64,7 +64,7 @@ func (m *Merged) add(r Reading) {
 	}
 }
 
-// Err returns what was not read, as a [ingest.Reader] does at its end; nil: all was.
+// Err returns what was not read, as an [ingest.Reader] does at its end; nil: all was.
 func (m *Merged) Err() error {
 	if m.Unread == nil {
 		return nil

@@ -112,7 +112,7 @@ func (p *problem) err() error {
 	return errors.New(string(p.Text))
 }
 
-// Unreadable returns why an input cannot be read, in the words of a [ingest.Reader]; nil if it can.
+// Unreadable returns why an input cannot be read, in the words of an [ingest.Reader]; nil if it can.
 func Unreadable(name string) error {
 	src, err := ingest.Read([]string{name}, ingest.ReadOptions{})
 	if err != nil {

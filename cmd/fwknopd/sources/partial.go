@@ -13,8 +13,9 @@ import (
 )
 
 // A partial is what a [Counter] has counted, for the Counter of another process: partialMagic, items,
-// and the CRC-32C of both, 4 bytes, which shows damage; who can write one can say anything. An item is its kind, its length as a varint, and so many bytes. Records
-// stand in order of first appearance and refer to the names in front of them by number.
+// and the CRC-32C of both, 4 bytes, which shows damage; who can write one can say anything. An item is
+// its kind, its length as a varint, and so many bytes. Records stand in order of first appearance and
+// refer to the names in front of them by number.
 const partialMagic = "fwknopd partial 2\n"
 
 // The kinds of items.
