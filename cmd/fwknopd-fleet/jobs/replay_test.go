@@ -47,7 +47,7 @@ func knocks(t *testing.T, lines int) []string {
 }
 
 // TestSameReplay: one, two and five workers give the decisions of one process, and its exit code, also where
-// segments are read twice or by a worker that ends.
+// one more worker ends on the way.
 func TestSameReplay(t *testing.T) {
 	args := knocks(t, 8000)
 	var stdout, stderr bytes.Buffer
