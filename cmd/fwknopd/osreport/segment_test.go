@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -17,31 +16,14 @@ import (
 	"fwknopd/cmd/fwknopd/inputs"
 	"fwknopd/cmd/fwknopd/sources"
 	"fwknopd/fingerprint"
+	"fwknopd/fixtures/segments"
 	"fwknopd/ingest"
 )
 
 // archive returns the logs and captures of the fixtures, not larger than most bytes.
-func archive(t *testing.T, most int64) (files []string) {
+func archive(t *testing.T, most int64) []string {
 	t.Helper()
-	for _, dir := range []string{"netfilter", "cases/log", "cases/capture", "capture", "tunnels"} {
-		err := filepath.WalkDir("../../../fixtures/"+dir, func(name string, d fs.DirEntry, err error) error {
-			if err != nil || d.IsDir() {
-				return err
-			}
-			info, err := d.Info()
-			if err == nil && info.Size() <= most && !strings.Contains(name, ".golden") {
-				files = append(files, name)
-			}
-			return err
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	if len(files) < 100 {
-		t.Fatalf("%d files", len(files))
-	}
-	return files
+	return segments.Archive(t, "../../../fixtures", most, 100, "netfilter", "cases/log", "cases/capture", "capture", "tunnels")
 }
 
 // forms are the options of the forms of the report.
@@ -59,70 +41,27 @@ func optionsFor(files []string) Options {
 	}
 }
 
-// A segmenter returns the segments of a file.
-type segmenter func(t *testing.T, f *os.File, size int64) []ingest.Segment
-
-// pieces cuts a log into n segments, or as many as it has lines.
-func pieces(n int64) segmenter {
-	return func(t *testing.T, f *os.File, size int64) (list []ingest.Segment) {
-		for s, err := range ingest.Segments(f, size, min(n, max(size, 2))) {
-			if err != nil {
-				t.Fatal(err)
-			}
-			list = append(list, s)
-		}
-		return list
-	}
-}
-
-// lines cuts a log behind every line.
-func lines(t *testing.T, f *os.File, size int64) (list []ingest.Segment) {
-	if list = pieces(2)(t, f, size); !list[0].Cut {
-		return list
-	}
-	text, err := os.ReadFile(f.Name())
-	if err != nil {
-		t.Fatal(err)
-	}
-	list = list[:0]
-	start := int64(0)
-	for line := range bytes.Lines(text) {
-		end := start + int64(len(line))
-		list = append(list, ingest.Segment{Start: start, End: end, Cut: true})
-		start = end
-	}
-	return list
-}
-
 // reduced returns what a reduction of the segments reports.
-func reduced(t *testing.T, o *Options, cut segmenter) (stdout, stderr, failure string) {
+func reduced(t *testing.T, o *Options, cut segments.Cut) (stdout, stderr, failure string) {
 	t.Helper()
 	var out, diag bytes.Buffer
 	r := NewReduction(o, o.Inputs, inputs.NewLog(&diag), &out, &diag)
 	defer r.Close()
 	for i, name := range o.Inputs {
-		f, err := os.Open(name)
+		err := segments.Each(t, name, cut, func(s ingest.Segment, text io.Reader) error {
+			return r.Add(i, s, bytes.NewReader(partialOf(t, o, s, text)))
+		})
 		if err != nil {
-			t.Fatal(err)
-		}
-		defer f.Close()
-		info, err := f.Stat()
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, s := range cut(t, f, info.Size()) {
-			if err := r.Add(i, s, bytes.NewReader(partialOf(t, o, s, f))); err != nil {
-				t.Fatalf("%s: %v", name, err)
-			}
+			t.Fatalf("%s: %v", name, err)
 		}
 	}
 	return result(&out, &diag, r.Report())
 }
 
-func partialOf(t *testing.T, o *Options, s ingest.Segment, f *os.File) []byte {
+func partialOf(t *testing.T, o *Options, s ingest.Segment, text io.Reader) []byte {
 	t.Helper()
 	var partial bytes.Buffer
-	if err := o.CountSegment(t.Context(), s, io.NewSectionReader(f, s.Start, s.End-s.Start), 1, &partial); err != nil {
+	if err := o.CountSegment(t.Context(), s, text, 1, &partial); err != nil {
 		t.Fatal(err)
 	}
 	return partial.Bytes()
@@ -141,7 +80,7 @@ func TestSegmentsChangeNothing(t *testing.T) {
 	for form, set := range forms {
 		o := optionsFor(files)
 		set(&o)
-		compareReports(t, form, &o, pieces(7))
+		compareReports(t, form, &o, segments.Pieces(7))
 	}
 }
 
@@ -150,23 +89,23 @@ func TestSegmentsChangeNothing(t *testing.T) {
 func TestCutAtEveryLine(t *testing.T) {
 	o := optionsFor(archive(t, 24<<10))
 	o.JSON = true
-	compareReports(t, "json", &o, lines)
+	compareReports(t, "json", &o, segments.Lines)
 }
 
-func compareReports(t *testing.T, what string, o *Options, cut segmenter) {
+func compareReports(t *testing.T, what string, o *Options, cut segments.Cut) {
 	t.Helper()
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // one reader after the other names problems in order
-	segments := 0
+	n := 0
 	counted := func(t *testing.T, f *os.File, size int64) []ingest.Segment {
 		list := cut(t, f, size)
-		segments += len(list)
+		n += len(list)
 		return list
 	}
 	var out, diag bytes.Buffer
 	wantOut, wantDiag, wantErr := result(&out, &diag, Run(t.Context(), *o, &out, &diag))
 	gotOut, gotDiag, gotErr := reduced(t, o, counted)
-	if segments < 2*len(o.Inputs) || !strings.Contains(wantDiag, "malformed") || wantErr == "" {
-		t.Errorf("%s: %d segments of %d files, error %q", what, segments, len(o.Inputs), wantErr)
+	if n < 2*len(o.Inputs) || !strings.Contains(wantDiag, "malformed") || wantErr == "" {
+		t.Errorf("%s: %d segments of %d files, error %q", what, n, len(o.Inputs), wantErr)
 	}
 	for _, c := range []struct{ stream, want, got string }{{"stdout", wantOut, gotOut}, {"stderr", wantDiag, gotDiag}, {"error", wantErr, gotErr}} {
 		if c.got == c.want {
@@ -194,23 +133,21 @@ func TestLostSegment(t *testing.T) {
 	if err := os.WriteFile(name, []byte(text.String()), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	f, err := os.Open(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
 	o := optionsFor([]string{name})
 	o.Brief = true
 	var out, diag bytes.Buffer
 	r := NewReduction(&o, o.Inputs, inputs.NewLog(&diag), &out, &diag)
 	defer r.Close()
-	all := lines(t, f, int64(text.Len()))
-	for i, s := range all {
-		if i == 1 {
+	var all []ingest.Segment
+	err := segments.Each(t, name, segments.Lines, func(s ingest.Segment, text io.Reader) error {
+		if all = append(all, s); len(all) == 2 {
 			r.Lost(0, s, errors.New("the worker ended"))
-		} else if err := r.Add(0, s, bytes.NewReader(partialOf(t, &o, s, f))); err != nil {
-			t.Fatal(err)
+			return nil
 		}
+		return r.Add(0, s, bytes.NewReader(partialOf(t, &o, s, text)))
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 	stdout, stderr, failure := result(&out, &diag, r.Report())
 	if want := fmt.Sprintf("%s: bytes %d to %d: the worker ended", name, all[1].Start, all[1].End); failure != want {

@@ -3,7 +3,7 @@ package replay
 import (
 	"bytes"
 	"fmt"
-	"io/fs"
+	"io"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -14,56 +14,13 @@ import (
 
 	"fwknopd/cmd/fwknopd/cli"
 	"fwknopd/cmd/fwknopd/sources"
+	"fwknopd/fixtures/segments"
 	"fwknopd/ingest"
 	"fwknopd/parse"
 )
 
-// A segmenter returns the segments of a file.
-type segmenter func(t *testing.T, f *os.File, size int64) []ingest.Segment
-
-// pieces cuts a log into n segments.
-func pieces(n int64) segmenter {
-	return func(t *testing.T, f *os.File, size int64) (list []ingest.Segment) {
-		for s, err := range ingest.Segments(f, size, n) {
-			if err != nil {
-				t.Fatal(err)
-			}
-			list = append(list, s)
-		}
-		return list
-	}
-}
-
-// eachLine cuts a log behind every line.
-func eachLine(t *testing.T, f *os.File, size int64) (list []ingest.Segment) {
-	if list = pieces(2)(t, f, size); !list[0].Cut {
-		return list
-	}
-	text, err := os.ReadFile(f.Name())
-	if err != nil {
-		t.Fatal(err)
-	}
-	list = list[:0]
-	for line, start := range linesOf(text) {
-		list = append(list, ingest.Segment{Start: start, End: start + int64(len(line)), Cut: true})
-	}
-	return list
-}
-
-func linesOf(text []byte) func(func([]byte, int64) bool) {
-	return func(yield func([]byte, int64) bool) {
-		start := int64(0)
-		for line := range bytes.Lines(text) {
-			if !yield(line, start) {
-				return
-			}
-			start += int64(len(line))
-		}
-	}
-}
-
 // runJob returns what a job prints whose segments are read one by one.
-func runJob(t *testing.T, args []string, cut segmenter) string {
+func runJob(t *testing.T, args []string, cut segments.Cut) string {
 	t.Helper()
 	var out, say bytes.Buffer
 	f, code := cli.Begin(cli.Replay, args, &out, &say)
@@ -77,7 +34,7 @@ func runJob(t *testing.T, args []string, cut segmenter) string {
 	return fmt.Sprintf("exit %d\n%s%s", j.Exit(err), out.String(), say.String())
 }
 
-func decideSegments(t *testing.T, j *Job, o *cli.Options, cut segmenter) error {
+func decideSegments(t *testing.T, j *Job, o *cli.Options, cut segments.Cut) error {
 	t.Helper()
 	files, err := j.Log().Files(o.Operands, time.Time{}, o.AsGiven)
 	if err != nil {
@@ -86,60 +43,24 @@ func decideSegments(t *testing.T, j *Job, o *cli.Options, cut segmenter) error {
 	j.Start(files)
 	spec := j.Spec()
 	for i, name := range files {
-		f, err := os.Open(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer f.Close()
-		info, err := f.Stat()
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, s := range cut(t, f, info.Size()) {
+		err := segments.Each(t, name, cut, func(s ingest.Segment, text io.Reader) error {
 			var events bytes.Buffer
-			text := make([]byte, s.End-s.Start)
-			if _, err := f.ReadAt(text, s.Start); err != nil && len(text) > 0 {
-				t.Fatal(err)
-			}
-			if err := spec.Events(t.Context(), s, bytes.NewReader(text), time.Now(), &events); err != nil {
+			if err := spec.Events(t.Context(), s, text, time.Now(), &events); err != nil {
 				t.Fatalf("%s: %v", name, err)
 			}
-			if err := j.Add(i, s, bytes.NewReader(events.Bytes())); err != nil {
-				return err
-			}
+			return j.Add(i, s, bytes.NewReader(events.Bytes()))
+		})
+		if err != nil {
+			return err
 		}
 	}
 	return j.Report()
 }
 
-// archive returns the logs and captures of the fixtures.
-func archive(t *testing.T) (files []string) {
-	t.Helper()
-	for _, dir := range []string{"netfilter", "knock", "cases", "capture", "spa", "tunnels"} {
-		err := filepath.WalkDir("../"+dir, func(name string, d fs.DirEntry, err error) error {
-			if err != nil || d.IsDir() {
-				return err
-			}
-			info, err := d.Info()
-			if err == nil && info.Size() < 1<<20 && !strings.Contains(name, ".golden") {
-				files = append(files, name)
-			}
-			return err
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	if len(files) < 300 {
-		t.Fatalf("%d files", len(files))
-	}
-	return files
-}
-
 // TestJobIsReplay: a job prints what one process does, however its files are cut.
 func TestJobIsReplay(t *testing.T) {
 	t.Chdir(replayDir)
-	all := args([]string{"--all-modes", "-c", "fwknop.conf", "-a", "mixed.conf", "--as-given"}, archive(t))
+	all := args([]string{"--all-modes", "-c", "fwknop.conf", "-a", "mixed.conf", "--as-given"}, segments.Archive(t, "..", 1<<20, 300, "netfilter", "knock", "cases", "capture", "spa", "tunnels"))
 	clock := filepath.Join(t.TempDir(), "clock.log")
 	if err := os.WriteFile(clock, clockLog(t), 0o600); err != nil {
 		t.Fatal(err)
@@ -161,12 +82,12 @@ func TestJobIsReplay(t *testing.T) {
 			var out, say bytes.Buffer
 			code := Replay(args, nil, &out, &say)
 			want := fmt.Sprintf("exit %d\n%s%s", code, out.String(), say.String())
-			for n, cut := range map[string]segmenter{"1": pieces(1), "3": pieces(3), "each line": eachLine} {
+			for n, cut := range map[string]segments.Cut{"1": segments.Pieces(1), "3": segments.Pieces(3), "each line": segments.Lines} {
 				if testing.Short() && n != "3" {
 					continue
 				}
 				if strings.HasPrefix(name, "all") && n == "each line" {
-					cut = pieces(40)
+					cut = segments.Pieces(40)
 				}
 				if got := runJob(t, args, cut); got != want {
 					t.Errorf("%s segments: %s", n, difference(got, want))
