@@ -267,14 +267,7 @@ func (f *follower) leave() {
 // assigned notes which partitions are read.
 func (f *follower) assigned(_ context.Context, _ *kgo.Client, partitions map[string][]int32) {
 	f.health.join()
-	var names []string
-	for topic, list := range partitions {
-		for _, p := range list {
-			names = append(names, partitionName(topic, p))
-		}
-	}
-	if len(names) > 0 {
-		slices.Sort(names)
+	if names := namesOf(partitions); len(names) > 0 {
 		f.out.Note("the group " + f.conf.Group + " reads here " + some(names))
 	}
 }
@@ -298,4 +291,15 @@ func (f *follower) watchTopics(ctx context.Context) {
 
 func partitionName(topic string, partition int32) string {
 	return fmt.Sprintf("%s/%d", topic, partition)
+}
+
+// namesOf returns the names of partitions by topic, sorted.
+func namesOf(partitions map[string][]int32) (names []string) {
+	for topic, list := range partitions {
+		for _, p := range list {
+			names = append(names, partitionName(topic, p))
+		}
+	}
+	slices.Sort(names)
+	return names
 }

@@ -3,7 +3,6 @@ package kafka
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -87,14 +86,7 @@ func (f *follower) commitStarts(ctx context.Context, places map[string]map[int32
 
 // noteStarts says where partitions begin.
 func (f *follower) noteStarts(partitions map[string][]int32, where string) {
-	var names []string
-	for topic, list := range partitions {
-		for _, p := range list {
-			names = append(names, partitionName(topic, p))
-		}
-	}
-	if len(names) > 0 {
-		slices.Sort(names)
+	if names := namesOf(partitions); len(names) > 0 {
 		f.out.Note(fmt.Sprintf("the group %s has no place in %s, which it reads from the %s", f.conf.Group, some(names), where))
 	}
 }
