@@ -180,9 +180,16 @@ func (m *member) ready() {
 	}
 }
 
-// whole waits until a member that came back claims, and has heard of all others: until then the loss
-// of another one may be that of a second one.
-func (m *member) whole() { m.t.Helper(); m.hears(len(m.cfg.Peers)) }
+// whole waits until a member that came back claims, has heard of all others, and all copies are complete: until
+// then the loss of another one may be that of a second one.
+func (m *member) whole() {
+	m.t.Helper()
+	m.hears(len(m.cfg.Peers))
+	var b fleetlink.Bucket
+	if !wait.Until(4*wait.Timeout, func() bool { b = m.status().Bucket; return b.Replicas > 0 && b.Current == b.Replicas }) {
+		m.t.Fatalf("%s sees %d complete copies of %d", m.cfg.Name, b.Current, b.Replicas)
+	}
+}
 
 // hears waits until a member claims, and has heard of so many, itself included.
 func (m *member) hears(n int) {

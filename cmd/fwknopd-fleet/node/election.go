@@ -25,7 +25,7 @@ var lostQuorumCheck time.Duration
 
 // init sets them before a server can start.
 func init() {
-	hbInterval = 250 * time.Millisecond
-	minElectionTimeout, maxElectionTimeout = 1*time.Second, 2*time.Second
+	hbInterval = 200 * time.Millisecond
+	minElectionTimeout, maxElectionTimeout = 800*time.Millisecond, 1600*time.Millisecond
 	lostQuorumInterval, lostQuorumCheck = 3*time.Second, time.Second
 }

@@ -78,7 +78,7 @@ func serverOptions(cfg fleetlink.Config) (*server.Options, error) {
 	o.Cluster = server.ClusterOpts{
 		Name: "fwknop", Host: cfg.Listen.Addr().String(), Port: int(cfg.Listen.Port()),
 		TLSConfig: config, TLSTimeout: 2, NoAdvertise: true, PoolSize: -1,
-		Compression: server.CompressionOpts{Mode: server.CompressionOff}, PingInterval: time.Second, MaxPingsOut: 2,
+		Compression: server.CompressionOpts{Mode: server.CompressionOff}, PingInterval: 700 * time.Millisecond, MaxPingsOut: 2,
 	}
 	o.Routes = routes(cfg, all)
 	return o, nil

@@ -16,6 +16,9 @@ const (
 	beatEvery   = time.Second            // this member says that it lives, and looks at the fleet
 	retryEvery  = 200 * time.Millisecond // while claims are unavailable
 	examineTime = 2 * time.Second
+	// firstExamine is for how long a look waits that is taken soon after a claim has failed: what is asked
+	// while no member leads is not answered when one does. Each further look waits longer, for a slow machine.
+	firstExamine = 250 * time.Millisecond
 )
 
 // twinEvery is how often it is logged that another gateway has the name of this one.
@@ -47,6 +50,7 @@ func (n *Node) watch(ctx context.Context) {
 	defer tick.Stop()
 	retry := time.NewTimer(0)
 	defer retry.Stop()
+	patience := firstExamine
 	for {
 		select {
 		case <-ctx.Done():
@@ -54,14 +58,16 @@ func (n *Node) watch(ctx context.Context) {
 		case <-tick.C:
 			n.minded()
 			if _, why := n.claims.current(); why == "" {
-				n.examine(ctx, false)
+				patience = firstExamine
+				n.examine(ctx, false, examineTime)
 			}
 		case <-n.claims.failed:
 			retry.Reset(retryEvery)
 		case <-retry.C:
 			n.minded()
 			if _, why := n.claims.current(); why != "" {
-				n.examine(ctx, true)
+				n.examine(ctx, true, patience)
+				patience = min(patience*5/4, examineTime)
 			}
 		}
 	}
@@ -85,8 +91,8 @@ func (n *Node) minded() {
 
 // examine opens claims if the fleet can decide them, or says why it cannot. A probe is written:
 // a member that still leads without knowing that it is cut off answers reads.
-func (n *Node) examine(ctx context.Context, probe bool) {
-	ctx, cancel := context.WithTimeout(ctx, examineTime)
+func (n *Node) examine(ctx context.Context, probe bool, patience time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	use, err := n.look(ctx)
 	if err == nil && probe {
