@@ -35,6 +35,9 @@ const (
 const (
 	// serverMemory is about what a job server takes, and results on their way, in bytes.
 	serverMemory = 32 << 20
+	// uploadMemory is what it takes besides with --upload: for 10 s it holds what it has stored. With less the
+	// collector runs all the time, which costs eight times as much as the job.
+	uploadMemory = 512 << 20
 	// gcPercent has the heap of a submitter, most of which is garbage, collected less often below its limit.
 	gcPercent = 400
 )
@@ -202,7 +205,11 @@ func (s *Submitter) submit(ctx context.Context, o *cli.Options) error {
 	}
 	if s.Replay == nil { // whose memory is that of the messages it has seen
 		debug.SetGCPercent(gcPercent)
-		debug.SetMemoryLimit(serverMemory + int64(cmp.Or(o.Memory, inputs.DefaultMemory)))
+		limit := serverMemory + int64(cmp.Or(o.Memory, inputs.DefaultMemory))
+		if o.Upload {
+			limit += uploadMemory
+		}
+		debug.SetMemoryLimit(limit)
 	}
 	if o.Listen == "" {
 		nc, err := dial(ctx, o, s.Say)
