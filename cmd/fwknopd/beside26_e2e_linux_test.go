@@ -417,6 +417,7 @@ func (c *besideCase) unmatched(theirs, ours *peer) (lines []string) {
 // After a change back to the 2.6 daemon it refuses what ours has granted, by the cache
 // that is exported for it.
 func TestE2EBackTo26(t *testing.T) {
+	t.Parallel()
 	netlab.Need(t, cDaemon, "fwknop", "iptables")
 	bin, err := program()
 	if err != nil {

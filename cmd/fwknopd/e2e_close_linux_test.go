@@ -283,6 +283,7 @@ func TestE2ECutServerFirst(t *testing.T) {
 // where no daemon runs, a reload without the stanza at the end of the grant, and the end of a daemon
 // with FLUSH_IPT_AT_EXIT, which takes no longer than 5 s.
 func TestE2ECloseBy(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, "nftables")
 	s.configure(s.logs(), closing(""))
 	conf, err := os.ReadFile(filepath.Join(s.dir, "fwknopd.conf"))

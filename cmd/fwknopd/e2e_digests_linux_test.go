@@ -214,6 +214,7 @@ func (s *digestSite) kill() {
 
 // A full disk refuses, says so, and is no matter once there is room again.
 func TestE2EFullDiskRefuses(t *testing.T) {
+	t.Parallel()
 	s := &digestSite{site: newSite(t, "nftables")}
 	mountTiny("", false)(t, s.site)
 	s.configure("DIGEST_FILE "+s.dir+"/digests/digest.cache;\n", stanza(""))
@@ -247,6 +248,7 @@ func TestE2EFullDiskRefuses(t *testing.T) {
 
 // SIGTERM ends a daemon that reads a long journal, and one that is too long is refused.
 func TestE2ELongJournal(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, "nftables")
 	s.configure("DIGEST_FILE "+s.dir+"/digest.cache;\n", stanza(""))
 	path := filepath.Join(s.dir, "digest.cache")

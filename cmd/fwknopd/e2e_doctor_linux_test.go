@@ -21,6 +21,7 @@ import (
 // Each of these set-ups is broken in one way, which doctor names; and it leaves the firewall
 // and the files as they are.
 func TestE2EDoctor(t *testing.T) {
+	t.Parallel()
 	const good = "PCAP_INTF srv0;\nSANDBOX off;\n"
 	for name, c := range map[string]struct {
 		server, access string // "": those of a set-up that works
@@ -111,6 +112,7 @@ func TestE2EDoctor(t *testing.T) {
 // Beside a running daemon doctor finds its process and the journal that it has locked, and nothing
 // to mend; a journal that another process has is named with it.
 func TestE2EDoctorBesideDaemon(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, "nftables")
 	s.configure("", stanza(""))
 	s.start()

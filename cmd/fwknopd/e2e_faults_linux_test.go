@@ -134,6 +134,7 @@ func useUpInotify(t *testing.T, uid int) {
 
 // An interface that gets another name is gone; what has the old name then is captured.
 func TestE2EInterfaceRenamed(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, "nftables")
 	s.configure("", stanza(""))
 	s.start()

@@ -77,6 +77,7 @@ func TestE2EFirewalld(t *testing.T) {
 // TestE2EFirewalldRightsOfUnit: with the rights of its service unit the daemon asks firewalld,
 // keeps the ends of grants, and shuts what ends while firewalld hangs or is dead.
 func TestE2EFirewalldRightsOfUnit(t *testing.T) {
+	t.Parallel()
 	s, f := newFirewalldSite(t, "firewalld", netlab.FirewalldConfig{})
 	s.likeUnit()
 	s.configure("", stanza(""))
@@ -160,6 +161,7 @@ func staysOpen(t *testing.T, s *site, f *netlab.Firewalld) {
 
 // TestE2EFirewalldReload measures how long a reload shuts an open port.
 func TestE2EFirewalldReload(t *testing.T) {
+	t.Parallel()
 	s, f := newFirewalldSite(t, "auto", netlab.FirewalldConfig{})
 	s.configure("", stanza(""))
 	s.start()
@@ -194,6 +196,7 @@ func TestE2EFirewalldReload(t *testing.T) {
 // TestE2EFirewalldDenied: where firewalld runs and may not be asked, the daemon and check say
 // so.
 func TestE2EFirewalldDenied(t *testing.T) {
+	t.Parallel()
 	for _, kind := range []string{"firewalld", "auto"} {
 		t.Run(kind, func(t *testing.T) {
 			s, _ := newFirewalldSite(t, kind, netlab.FirewalldConfig{Policy: `<deny send_destination="org.fedoraproject.FirewallD1"/>`})
@@ -215,6 +218,7 @@ func TestE2EFirewalldDenied(t *testing.T) {
 // lockdown is none of rich rules: grants are opened and revoked, also where it would refuse root
 // what it refuses.
 func TestE2EFirewalldLocked(t *testing.T) {
+	t.Parallel()
 	s, f := newFirewalldSite(t, "firewalld", netlab.FirewalldConfig{})
 	s.configure("", stanza(""))
 	s.start()
@@ -248,6 +252,7 @@ func TestE2EFirewalldLocked(t *testing.T) {
 // TestE2EFirewalldOwned: FIREWALL_TYPE nftables cannot put a grant into the table of firewalld 2.
 // That is said at start and with the grant.
 func TestE2EFirewalldOwned(t *testing.T) {
+	t.Parallel()
 	s, _ := newFirewalldSite(t, "nftables", firewalldOf(t, firewalld2))
 	s.configure("", stanza(""))
 	const named = "table inet firewalld chain filter_INPUT"
@@ -266,6 +271,7 @@ func TestE2EFirewalldOwned(t *testing.T) {
 // TestE2EFirewalldOff: FIREWALL_TYPE firewalld without one is refused, and so are keywords for
 // which it has no rules.
 func TestE2EFirewalldOff(t *testing.T) {
+	t.Parallel()
 	s, f := newFirewalldSite(t, "firewalld", netlab.FirewalldConfig{})
 	for _, line := range []string{"ENABLE_IPT_OUTPUT Y;\n", "ENABLE_IPT_FORWARDING Y;\nENABLE_IPT_SNAT Y;\nSNAT_TRANSLATE_IP 10.1.1.1;\n", "GUARD_FORWARD tcp/8080;\n"} {
 		s.configure(line, stanza("INTERNAL_NET_ACCESS 10.0.0.0/8"))
@@ -284,6 +290,7 @@ func TestE2EFirewalldOff(t *testing.T) {
 // daemon has opened are listed as not confirmed. When it goes on, what has ended is shut, and
 // what it was asked for in vain is not opened late.
 func TestE2EFirewalldHangs(t *testing.T) {
+	t.Parallel()
 	s, f := newFirewalldSite(t, "firewalld", netlab.FirewalldConfig{})
 	netlab.Serve(t, s.Server, "tcp", e2ePort+1)
 	s.configure("IPT_CMD_ALARM 1;\n", strings.Replace(stanza(""), fmt.Sprint(e2ePort), fmt.Sprintf("%d, tcp/%d", e2ePort, e2ePort+1), 1))
@@ -330,6 +337,7 @@ func TestE2EFirewalldHangs(t *testing.T) {
 // reported as failed, and its port is shut, although firewalld had opened it. With bus and
 // firewalld back, the next request opens.
 func TestE2EFirewalldBusLost(t *testing.T) {
+	t.Parallel()
 	s, f := newFirewalldSite(t, "firewalld", netlab.FirewalldConfig{})
 	relay := f.RelayBus(t)
 	s.Server.Bus = relay.Address
@@ -361,6 +369,7 @@ func TestE2EFirewalldBusLost(t *testing.T) {
 // TestE2EFirewalldDies: a firewalld that is killed leaves its rules without a timer. When it
 // is back, what is open is repaired and what has ended is gone.
 func TestE2EFirewalldDies(t *testing.T) {
+	t.Parallel()
 	s, f := newFirewalldSite(t, "firewalld", netlab.FirewalldConfig{})
 	s.configure("", stanza(""))
 	s.start()
@@ -393,6 +402,7 @@ func TestE2EFirewalldDies(t *testing.T) {
 // although a zone of another interface accepts everything. The rules of other zones do not
 // count, and neither do those of a zone by sources that the client is none of.
 func TestE2EFirewalldZones(t *testing.T) {
+	t.Parallel()
 	for _, with := range []string{"nftables", "iptables", firewalld2} {
 		t.Run(with, func(t *testing.T) {
 			s, f := newFirewalldSite(t, "firewalld", firewalldOf(t, with))
@@ -444,6 +454,7 @@ func TestE2EFirewalldZones(t *testing.T) {
 // TestE2EFirewalldBeside: beside a firewall that drops as well, auto opens both, and firewalld
 // translates.
 func TestE2EFirewalldBeside(t *testing.T) {
+	t.Parallel()
 	s, f := newFirewalldSite(t, "auto", netlab.FirewalldConfig{})
 	dropTables("iptables-legacy")(t, s.Server)
 	inside := s.AddInside(t)

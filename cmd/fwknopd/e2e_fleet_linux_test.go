@@ -123,11 +123,11 @@ func (s *site) fleetStatus() (string, error) {
 }
 
 // granted has the client send new messages until the gateway grants one, as a person would, and returns
-// the packet of it: on a loaded machine the fleet may lose its leader for a moment.
+// the packet of it: a new bucket refuses for 30 s, and on a loaded machine the fleet may lose its leader for a moment.
 func (s *site) granted() (packet string) {
 	s.t.Helper()
 	n := 0
-	wait.For(s.t, "a grant", func() bool {
+	if !wait.Until(3*wait.Timeout, func() bool {
 		n++
 		packet = filepath.Join(s.dir, fmt.Sprintf("packet-%d-%d", s.said("SPA Packet from"), n))
 		grants, refusals := s.said("granted spa.granted"), s.said("refused spa.fleet")
@@ -136,7 +136,9 @@ func (s *site) granted() (packet string) {
 			return s.said("granted spa.granted") > grants || s.said("refused spa.fleet") > refusals
 		})
 		return s.said("granted spa.granted") > grants
-	})
+	}) {
+		s.t.Fatal("timed out waiting for a grant")
+	}
 	return packet
 }
 

@@ -48,6 +48,7 @@ func (s *site) httpProxy(at netip.Addr) {
 // TestE2EForwarded: behind an HTTP proxy the source of the packet is what X-Forwarded-For has, for
 // all of GRANT_ADDRESS, or the proxy without ENABLE_X_FORWARDED_FOR; a replay decides the same.
 func TestE2EForwarded(t *testing.T) {
+	t.Parallel()
 	netlab.Need(t, "tcpdump")
 	r := &recording{site: newSite(t, "nftables")}
 	r.Server.Run(t, "nft insert rule inet filter input tcp dport 80 accept")

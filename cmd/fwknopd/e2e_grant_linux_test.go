@@ -14,6 +14,7 @@ import (
 )
 
 func TestE2EGrantOpensAndCloses(t *testing.T) {
+	t.Parallel()
 	each(t, func(t *testing.T, s *site) {
 		s.configure("", stanza(""))
 		s.start()
@@ -54,6 +55,7 @@ func TestE2EGrantOpensAndCloses(t *testing.T) {
 
 // Every transport that a client can use, with every source that a daemon can read.
 func TestE2ECarriers(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name, server string
 		client       []string
@@ -107,6 +109,7 @@ func without(text, keyword string) string {
 }
 
 func TestE2EMessageTypes(t *testing.T) {
+	t.Parallel()
 	each(t, func(t *testing.T, s *site) {
 		inside := s.AddInside(t)
 		netlab.Serve(t, inside, "tcp", 80)
@@ -150,6 +153,7 @@ func TestE2EMessageTypes(t *testing.T) {
 }
 
 func TestE2EReplayIsRefused(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, "nftables")
 	s.configure("", stanza(""))
 	s.start()

@@ -41,6 +41,7 @@ func namedStanzas() string {
 
 // The administrator opens a port within what a stanza offers; it closes at its end.
 func TestE2EGrantsAdd(t *testing.T) {
+	t.Parallel()
 	each(t, func(t *testing.T, s *site) {
 		s.configure("", namedStanzas())
 		s.start()
@@ -126,6 +127,7 @@ func echoes(conn net.Conn) bool {
 // What was opened is closed by the address of the client or the NAME of the stanza. Connections
 // stay, and end with --cut.
 func TestE2EGrantsRevoke(t *testing.T) {
+	t.Parallel()
 	each(t, func(t *testing.T, s *site) {
 		s.configure("", namedStanzas())
 		s.start()
@@ -171,6 +173,7 @@ func TestE2EGrantsRevoke(t *testing.T) {
 
 // A connection that is forwarded to another host is cut in the table of connections.
 func TestE2EGrantsRevokeForwarded(t *testing.T) {
+	t.Parallel()
 	each(t, func(t *testing.T, s *site) {
 		s.AddInside(t)
 		netlab.Serve(t, s.Inside, "tcp", 22)
@@ -192,6 +195,7 @@ func TestE2EGrantsRevokeForwarded(t *testing.T) {
 
 // list --watch tells what opens and closes until it is interrupted; a terminal has the list.
 func TestE2EGrantsWatch(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, "nftables")
 	s.configure("", namedStanzas())
 	s.start()

@@ -25,6 +25,7 @@ var publishers = map[string]func(testing.TB, *netlab.Lab){
 // grant alone, through reloads of Docker's rules, restarts and the death of the daemon, until
 // the keyword is gone.
 func TestE2EGuard(t *testing.T) {
+	t.Parallel()
 	const published = 8080
 	each(t, func(t *testing.T, s *site) {
 		inside := s.AddInside(t)

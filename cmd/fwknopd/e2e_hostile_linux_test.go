@@ -162,6 +162,7 @@ func (s *site) result() string {
 // A process that a worker left, and that keeps the worker's pipe open, does not keep the
 // daemon from ending.
 func TestE2EChildHoldsPipe(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, "nftables")
 	s.configure("", stanza(""))
 	s.hostile("leave a child")

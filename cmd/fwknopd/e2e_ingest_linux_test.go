@@ -31,6 +31,7 @@ func kernelLines(src netip.Addr) string {
 }
 
 func TestE2ECaptureFiles(t *testing.T) {
+	t.Parallel()
 	t.Run("tcpdump", func(t *testing.T) {
 		netlab.Need(t, "tcpdump")
 		s := newSite(t, "iptables")
@@ -53,6 +54,7 @@ func TestE2ECaptureFiles(t *testing.T) {
 }
 
 func TestE2EFIFO(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, "iptables")
 	fifo := filepath.Join(s.dir, "fifo")
 	s.configure("AUTH_MODE KNOCK;\nENABLE_SYSLOG_FILE N;\nKNOPMD_FIFO "+fifo+";\n", knockStanza())
@@ -71,6 +73,7 @@ func TestE2EFIFO(t *testing.T) {
 }
 
 func TestE2EUnixSocket(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, "iptables")
 	path := filepath.Join(s.dir, "feed.sock")
 	s.configure("AUTH_MODE SOCKET;\nFWKNOP_SERV_SOCK "+path+";\n", stanza(""))
@@ -96,6 +99,7 @@ func TestE2EUnixSocket(t *testing.T) {
 
 // A restarted daemon continues where it stopped, also in each of several sources.
 func TestE2EGoesOnInLog(t *testing.T) {
+	t.Parallel()
 	t.Run("one source", func(t *testing.T) { goesOnInLog(t, "AUTH_MODE KNOCK;\n") })
 	t.Run("several", func(t *testing.T) { goesOnInLog(t, "INGEST UDP,KNOCK,FILE_PCAP;\nPCAP_PKT_FILE none.pcap;\n") })
 }
@@ -218,6 +222,7 @@ func TestE2EKMSG(t *testing.T) {
 }
 
 func TestE2EIPv6(t *testing.T) {
+	t.Parallel()
 	each(t, func(t *testing.T, s *site) {
 		s.configure("", stanza(""))
 		s.start()
@@ -245,6 +250,7 @@ func TestE2EIPv6(t *testing.T) {
 
 // The worker runs without privileges.
 func TestE2EWorkerHasNoRights(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, "nftables")
 	s.configure("", stanza(""))
 	s.start()
@@ -276,6 +282,7 @@ func TestE2EWorkerHasNoRights(t *testing.T) {
 }
 
 func TestE2EExternalCommands(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, "iptables")
 	record := filepath.Join(s.dir, "record")
 	script := filepath.Join(s.dir, "gate")
@@ -324,6 +331,7 @@ func TestE2EServiceManager(t *testing.T) {
 // TestE2ECopies checks captures on all interfaces of a host where a packet passes
 // several: the copies do not count as replays.
 func TestE2ECopies(t *testing.T) {
+	t.Parallel()
 	move := func(t *testing.T, ns *netlab.NS, addr netip.Addr, from, to string) {
 		ns.Run(t, "ip addr flush dev "+from)
 		ns.Run(t, fmt.Sprintf("ip addr add %s/24 dev %s", addr, to))

@@ -19,6 +19,7 @@ const injected = "eve\n[+] opened 192.0.2.1 tcp/22\r\"}\x1b]0;owned\a\x1b[2J\u20
 // TestE2EAttackInjection: texts in a message of a client that has the keys reach neither
 // the log, nor the event log, nor what a terminal shows, as they are.
 func TestE2EAttackInjection(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, "nftables")
 	s.configure("EVENT_LOG "+s.dir+"/log/events.jsonl;\n", stanza("ENABLE_CMD_EXEC Y\nCMD_EXEC_USER root\nCMD_EXEC_GROUP root"))
 	s.start()

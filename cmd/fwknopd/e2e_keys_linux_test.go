@@ -58,6 +58,7 @@ func clientHome(t testing.TB) (dir, signer string) {
 // An OpenPGP message of the Debian client is decrypted with keys from exported files and
 // from a GnuPG home that only root may read.
 func TestE2EOpenPGP(t *testing.T) {
+	t.Parallel()
 	netlab.Need(t, "gpg", "fwknop")
 	keys := spaKeys(t)
 	client, signer := clientHome(t)
@@ -94,6 +95,7 @@ func TestE2EOpenPGP(t *testing.T) {
 
 // A message with a user's password, which only the monitor can verify.
 func TestE2EPassword(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, "nftables")
 	const hash = "$6$abcdefgh$OZyKPqo4Gvn1xQgZjN0GfEVcDMoIlwQa5qBHcEQ5cQtFpbLnmHkvYmPf4yIGzTM0Yl7vXMVi2Q2aDIbx/TUwa."
 	out, err := exec.Command("openssl", "passwd", "-6", "-salt", "abcdefgh", "the password").Output()

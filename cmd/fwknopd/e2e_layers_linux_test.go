@@ -179,6 +179,7 @@ func TestE2EHosts(t *testing.T) {
 // TestE2ELaterFirewall checks that a grant is also opened in a firewall that is loaded
 // later.
 func TestE2ELaterFirewall(t *testing.T) {
+	t.Parallel()
 	none := func(testing.TB, *netlab.NS) {}
 	for _, c := range []struct {
 		name         string
@@ -213,6 +214,7 @@ func TestE2ELaterFirewall(t *testing.T) {
 // TestE2EBlocked checks that a chain which still drops packets is reported at start, with
 // the grant, and in the event log.
 func TestE2EBlocked(t *testing.T) {
+	t.Parallel()
 	accepting := nftRules("", "workstation.nft")
 	for _, c := range []struct {
 		name, server string
@@ -276,6 +278,7 @@ func overridden(t *testing.T, s *site, lines string) string {
 
 // TestE2EOwnedTable checks a table with an owner, which other programs cannot change.
 func TestE2EOwnedTable(t *testing.T) {
+	t.Parallel()
 	s := newHost(t, func(testing.TB, *netlab.NS) {})
 	owner := s.Server.Command("nft", "-i")
 	in, err := owner.StdinPipe()
@@ -309,6 +312,7 @@ func TestE2EOwnedTable(t *testing.T) {
 // TestE2ECheckLooks checks that check reports the firewalls of the host in which a grant
 // will be opened, and changes nothing.
 func TestE2ECheckLooks(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name string
 		load func(testing.TB, *netlab.NS)

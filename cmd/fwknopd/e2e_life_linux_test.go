@@ -68,6 +68,7 @@ func alive(pid int) bool {
 
 // No grant is lost by a reload, a restart or the actions of other programs.
 func TestE2EGrantsStay(t *testing.T) {
+	t.Parallel()
 	flush := map[string]string{"iptables": "iptables -F FWKNOP_INPUT", "nftables": "nft flush chain inet filter fwknop_input"}
 	each(t, func(t *testing.T, s *site) {
 		s.configure("RULES_CHECK_THRESHOLD 0;\n", stanza("")) // the kernel says that rules have changed
@@ -114,6 +115,7 @@ func TestE2EGrantsStay(t *testing.T) {
 
 // The daemon in the background, controlled from a second process.
 func TestE2EBackground(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, "iptables")
 	s.configure("", stanza(""))
 	pidFile := filepath.Join(s.dir, "run", "fwknopd.pid")
@@ -176,6 +178,7 @@ func TestE2EBackground(t *testing.T) {
 
 // A knock logged by the kernel opens the port, also if only root may read the log.
 func TestE2EKnockInLog(t *testing.T) {
+	t.Parallel()
 	for name, perm := range map[string]os.FileMode{"readable": 0o644, "root only": 0o600, "tail library": 0o644} {
 		t.Run(name, func(t *testing.T) {
 			netlab.Need(t, "iptables")

@@ -56,6 +56,7 @@ func logTo(t *testing.T, file string, mode os.FileMode, text string) {
 // TestE2ELinkedLog rotates the target of a configured link repeatedly, also if only the
 // monitor may read it.
 func TestE2ELinkedLog(t *testing.T) {
+	t.Parallel()
 	for name, make := range linked {
 		for _, mode := range []os.FileMode{0o644, 0o600} {
 			t.Run(fmt.Sprintf("%s/%v", name, mode), func(t *testing.T) {

@@ -55,6 +55,7 @@ func (s *site) wants(code int, texts []string, verb string, more ...string) {
 
 // A second process asks the running daemon how it does.
 func TestE2EStatus(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, "nftables")
 	s.configure("", stanza(""))
 	s.wants(1, []string{"no running fwknopd detected (" + filepath.Join(s.dir, "run", "fwknopd.pid") + ")"}, "status")
@@ -97,6 +98,7 @@ func TestE2EStatus(t *testing.T) {
 
 // What the daemon says of a reload is what the command ends with.
 func TestE2EReloadCommand(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, "iptables")
 	s.configure("", stanza(""))
 	s.wants(1, []string{"no running fwknopd detected"}, "reload")
@@ -147,6 +149,7 @@ func TestE2EReloadCommand(t *testing.T) {
 
 // A user other than root is told what to do.
 func TestE2ELiveCommandsOfOthers(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, "nftables")
 	s.configure("", stanza(""))
 	s.start()

@@ -185,6 +185,7 @@ func TestE2EFlood(t *testing.T) {
 // Capture resumes when an interface is removed and another one of the same name is
 // created.
 func TestE2EInterfaceComesAndGoes(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, "nftables")
 	s.configure("", stanza(""))
 	s.start()
@@ -209,6 +210,7 @@ func TestE2EInterfaceComesAndGoes(t *testing.T) {
 
 // A reload changes the sources, and keeps the old ones if the new ones cannot be opened.
 func TestE2EReloadChangesSources(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, "nftables")
 	s.configure("", stanza(""))
 	s.start()

@@ -104,6 +104,7 @@ func (s *site) notFallen(before, after map[string]float64) {
 // The metrics tell what the daemon did, also of refusals that are not logged one by one, and no
 // counter falls when a worker is killed.
 func TestE2EMetrics(t *testing.T) {
+	t.Parallel()
 	for _, firewall := range []string{"nftables", "iptables"} {
 		t.Run(firewall, func(t *testing.T) {
 			s := newSite(t, firewall)
@@ -189,6 +190,7 @@ func (s *site) isSound(at string) {
 // A reload opens, moves and closes the listener. Where the new place cannot be had, the old one
 // stays; at the start that is an error.
 func TestE2EMetricsListen(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, "nftables")
 	group, err := user.LookupGroup("adm")
 	if err != nil {

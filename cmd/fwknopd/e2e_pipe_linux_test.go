@@ -11,6 +11,7 @@ import (
 
 // A daemon in the foreground continues when the reader of its output exits.
 func TestE2EReaderGone(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, "nftables")
 	s.configure("", stanza(""))
 	bin, err := program()

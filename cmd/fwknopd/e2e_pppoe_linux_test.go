@@ -17,6 +17,7 @@ import (
 // TestE2EPPPoE sends packets in a PPPoE session to the Ethernet interface that carries it. A
 // filter that names the session sees them, in the kernel and in a replay of the capture.
 func TestE2EPPPoE(t *testing.T) {
+	t.Parallel()
 	for _, firewall := range []string{"nftables", "iptables"} {
 		t.Run(firewall, func(t *testing.T) {
 			r := &recording{site: newSite(t, firewall)}

@@ -102,6 +102,7 @@ func TestE2EPrefix(t *testing.T) {
 
 // A grant for the source of the packet, and for it and the address in the message.
 func TestE2EGrantAddress(t *testing.T) {
+	t.Parallel()
 	each(t, func(t *testing.T, s *site) {
 		other := s.Client.AddAddrs(t, netlab.ClientIf, netip.MustParseAddr("10.77.0.60"), 2)
 		s.configure("", stanza("GRANT_ADDRESS both"))
@@ -139,6 +140,7 @@ func TestE2EGrantAddress(t *testing.T) {
 
 // A replay lets in the same prefixes and addresses as the daemon.
 func TestE2EPrefixReplay(t *testing.T) {
+	t.Parallel()
 	netlab.Need(t, "tcpdump")
 	r := &recording{site: newSite(t, "nftables")}
 	other := r.Client.AddAddrs(t, netlab.ClientIf, netip.MustParseAddr("10.77.0.100"), 1)[0]

@@ -189,6 +189,7 @@ func pointer(text string) unsafe.Pointer {
 
 // A worker that was taken over can do nothing with its process but decide.
 func TestE2EHostileWorker(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, "nftables")
 	file := filepath.Join(s.dir, "log", "kern.log")
 	if err := os.MkdirAll(filepath.Dir(file), 0o777); err != nil {
@@ -225,6 +226,7 @@ func TestE2EHostileWorker(t *testing.T) {
 // one: a reload that wants that has another worker do it, at the place where the old one
 // was in what both follow.
 func TestE2EReloadOtherFolder(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, "nftables")
 	logs := make(map[string]string)
 	for _, name := range []string{"a", "b"} {
@@ -313,6 +315,7 @@ func TestE2EUnconfined(t *testing.T) {
 // The monitor and the commands that it runs are denied what neither needs. Commands can
 // gain privileges, as sudo must.
 func TestE2EMonitorConfined(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, "iptables")
 	record := filepath.Join(s.dir, "record")
 	script := filepath.Join(s.dir, "gate")
@@ -401,6 +404,7 @@ func (s *site) hasRightsOfUnit() {
 
 // The daemon works with the rights of its service unit.
 func TestE2ERightsOfUnit(t *testing.T) {
+	t.Parallel()
 	each(t, func(t *testing.T, s *site) {
 		file := filepath.Join(s.dir, "kern.log")
 		s.write("kern.log", "")

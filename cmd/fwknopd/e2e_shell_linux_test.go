@@ -13,6 +13,7 @@ import (
 // External commands with shell syntax are refused at start, and with EXTERNAL_CMD_SHELL
 // they work as in the 1.9 daemon.
 func TestE2EExternalShell(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, "nftables")
 	text, err := os.ReadFile("../../fixtures/cases/suite26/f22-external-cmd-shell/access.conf")
 	if err != nil {

@@ -137,6 +137,7 @@ func TestE2EStartErrors(t *testing.T) {
 // A user who may write to the folder of access.conf puts one of his own in its place: it is
 // not loaded, the old one stays in force, and no daemon starts with it.
 func TestE2EConfigurationOfAnother(t *testing.T) {
+	t.Parallel()
 	netlab.Need(t, "setpriv")
 	s := newSite(t, "nftables")
 	s.configure("", stanza(""))
@@ -266,6 +267,7 @@ func TestE2EInterfaceNotThereYet(t *testing.T) {
 
 // The command that starts a background daemon prints what the daemon waits for.
 func TestE2EBackgroundWaits(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, "nftables")
 	s.Server.Run(t, "ip link del "+netlab.ServerIf)
 	s.configure("", stanza(""))
@@ -281,6 +283,7 @@ func TestE2EBackgroundWaits(t *testing.T) {
 // A worker that dies while its interface does not exist does not stop the daemon: the
 // next worker waits.
 func TestE2EWorkerDiesWithoutInterface(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, "nftables")
 	s.configure("", stanza(""))
 	s.start("-i", netlab.ServerIf)
@@ -361,6 +364,7 @@ func isCalled(t *testing.T, pid int) (comm, argv0 string) {
 
 // Both processes are named fwknopd, also in the background and after a restart.
 func TestE2EProcessNames(t *testing.T) {
+	t.Parallel()
 	for _, generation := range []string{"fwknopd.conf", "fwknop.conf"} { // -R of 1.9 starts another process
 		t.Run(generation, func(t *testing.T) {
 			s := newSite(t, "nftables")
@@ -411,6 +415,7 @@ func TestE2EProcessNames(t *testing.T) {
 
 // The demonstration's live round opens a port and closes it again, and leaves no folder.
 func TestE2EDemo(t *testing.T) {
+	t.Parallel()
 	netlab.Need(t, "nft", "go")
 	bin, err := program()
 	if err != nil {
@@ -434,6 +439,7 @@ func TestE2EDemo(t *testing.T) {
 // What init writes for both sides opens the port to the client of Debian, and what it removes
 // opens it no more.
 func TestE2EInit(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, "nftables")
 	bin, err := program()
 	if err != nil {

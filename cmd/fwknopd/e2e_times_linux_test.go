@@ -46,6 +46,7 @@ func (r *recording) want(user, reason string) (event string) {
 // worker or the daemon ended, with another number, and from zero after a reset. When it is
 // not known how often it granted, it refuses.
 func TestE2EUses(t *testing.T) {
+	t.Parallel()
 	netlab.Need(t, "tcpdump")
 	each(t, func(t *testing.T, s *site) {
 		r := &recording{site: s}
@@ -119,6 +120,7 @@ func TestE2EUses(t *testing.T) {
 // TestE2EState: a replay that begins with the state of a daemon decides as that one did after a
 // restart, of uses counted, messages seen and codes used before; without it, it does not.
 func TestE2EState(t *testing.T) {
+	t.Parallel()
 	netlab.Need(t, "tcpdump")
 	r := &recording{site: newSite(t, "nftables")}
 	key := spa.Key{Passphrase: []byte("a_third_passphrase"), HMACKey: []byte("a_fourth_passphrase"), HMACType: "sha256"}
@@ -198,6 +200,7 @@ func (h *hostile) takeUses() error {
 // TestE2EHostileUses: a worker that is taken over cannot raise ACCESS_USES, nor can the next
 // one use what it has used, and it opens nothing outside of a window.
 func TestE2EHostileUses(t *testing.T) {
+	t.Parallel()
 	each(t, func(t *testing.T, s *site) {
 		later := time.Now().UTC()
 		closed := "ACCESS_WINDOW daily " + later.Add(2*time.Hour).Format("15:04") + "-" + later.Add(3*time.Hour).Format("15:04") + " UTC"
@@ -223,6 +226,7 @@ func TestE2EHostileUses(t *testing.T) {
 // TestE2EWindow: outside of ACCESS_WINDOW nothing opens, and what is open ends with it; a
 // stanza that is off decides nothing.
 func TestE2EWindow(t *testing.T) {
+	t.Parallel()
 	netlab.Need(t, "tcpdump")
 	each(t, func(t *testing.T, s *site) {
 		now := time.Now().UTC()

@@ -103,6 +103,7 @@ func (v *topView) quits() {
 // A knock appears in the view, a key closes what it has opened, the daemon may end and start
 // again, and the end leaves the terminal as it was.
 func TestE2ETop(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, "nftables")
 	s.configure("", namedStanzas())
 	s.wants(1, []string{"no running fwknopd detected"}, "top")
@@ -140,6 +141,7 @@ func TestE2ETop(t *testing.T) {
 // Without a terminal each event is a line or an object, first those of before, until an interrupt
 // or until the reader has gone.
 func TestE2ETopPlain(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, "nftables")
 	s.configure("", namedStanzas())
 	s.start()
