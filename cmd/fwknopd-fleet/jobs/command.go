@@ -23,6 +23,7 @@ import (
 	"fwknopd/cmd/fwknopd/inputs"
 	"fwknopd/cmd/fwknopd/osreport"
 	"fwknopd/cmd/fwknopd/replay"
+	"fwknopd/cmd/fwknopd/summaries"
 	"fwknopd/policy/conf"
 )
 
@@ -122,13 +123,15 @@ func Submit(args []string, stdout, stderr io.Writer) int {
 	if o == nil {
 		return code
 	}
-	if err := errors.Join(refused(o), oneOf(o, "listen")); err != nil {
+	out, err := summaries.Of(o)
+	if err := errors.Join(refused(o), oneOf(o, "listen"), err); err != nil {
 		return cli.FleetSubmit.Refuse(stderr, err)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	s := newSubmitter(o, stdout, stderr)
-	err := s.submit(ctx, o)
+	s.Summary = out
+	err = s.submit(ctx, o)
 	if s.Replay != nil && !errors.Is(err, ErrInterrupted) {
 		return s.Replay.Exit(err)
 	}
@@ -138,7 +141,7 @@ func Submit(args []string, stdout, stderr io.Writer) int {
 // Options that go with one of the two things that are done.
 var (
 	ofReplay = []string{"access-file", "access-folder", "pcap-filter", "digest-file", "state", "strict-perms", "no-gpg", "resolve", "all-modes", "fail-on"}
-	ofReport = []string{"fw-log", "pcap-file", "brief", "verbose", "inner", "memory"}
+	ofReport = []string{"fw-log", "pcap-file", "brief", "verbose", "inner", "memory", "summary", "unknown", "report", "top"}
 )
 
 // refused returns the error of options that a job cannot have.
@@ -155,11 +158,6 @@ func refused(o *cli.Options) error {
 		return errors.New("--format ecs goes with --replay")
 	case o.Replay:
 		others, what = ofReport, "--os"
-	}
-	for _, name := range []string{"summary", "unknown", "report", "top"} {
-		if o.Set(name) {
-			return fmt.Errorf("--%s: workers have no summary", name)
-		}
 	}
 	for _, name := range others {
 		if o.Set(name) {

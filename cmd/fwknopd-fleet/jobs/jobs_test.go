@@ -19,6 +19,7 @@ import (
 
 	"fwknopd/cmd/fwknopd/engine"
 	"fwknopd/cmd/fwknopd/osreport"
+	"fwknopd/cmd/fwknopd/summaries"
 	"fwknopd/fingerprint"
 	"fwknopd/fixtures/wait"
 )
@@ -179,6 +180,40 @@ func TestSameReport(t *testing.T) {
 				t.Errorf("left: %v, %v", left, err)
 			}
 		})
+	}
+}
+
+// Workers give the same summary, as text, as JSON and as a page.
+func TestSameSummary(t *testing.T) {
+	o := optionsFor(archive(t, 8000))
+	for form, out := range map[string]summaries.Output{"text": {Text: true}, "JSON": {Text: true, JSON: true}, "page": {Page: "-"}} {
+		var stdout, stderr bytes.Buffer
+		procs := runtime.GOMAXPROCS(1)
+		err := o.Summarize(t.Context(), out, false, osreport.Span{}, &stdout, &stderr)
+		runtime.GOMAXPROCS(procs)
+		want := reportOf(&stdout, &stderr, err)
+		for _, workers := range []int{1, 2, 5} {
+			t.Run(fmt.Sprint(form, workers), func(t *testing.T) {
+				s := newSite(t, o, t.TempDir(), func(s *Submitter) { s.Summary = out })
+				for range workers {
+					s.worker(t.Context(), t, 2)
+				}
+				want.compare(t, s.submit(t.Context()))
+			})
+		}
+	}
+}
+
+// Event logs are refused before anything is given out.
+func TestEventLogRefused(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "events.jsonl")
+	const line = `{"v":1,"timestamp":"2026-11-29T12:00:00Z","event_type":"decision","verdict":"refused","reason":"spa.replay","src_ip":"192.0.2.1"}` + "\n"
+	if err := os.WriteFile(name, []byte(line), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := Submitter{Options: optionsFor([]string{name}), Summary: summaries.Output{Text: true}, Stderr: io.Discard}
+	if _, err := s.Prepare(); err == nil || !strings.Contains(err.Error(), "is an event log") {
+		t.Errorf("error %v", err)
 	}
 }
 
@@ -451,7 +486,7 @@ func TestSpec(t *testing.T) {
 	for _, set := range []*fingerprint.Set{fingerprint.Default(), own, none} {
 		o := optionsFor(nil)
 		o.Now, o.Signatures = o.Now.In(berlin), set
-		s, err := newSpec(&o, nil)
+		s, err := newSpec(&o, false, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

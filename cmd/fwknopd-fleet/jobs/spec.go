@@ -21,6 +21,8 @@ type spec struct {
 	Release    string       // of the submitter, and of the workers that take its segments
 	Replay     *replay.Spec // nil: a report, for which the following are
 	Unmatched  bool         // the report has SYNs that no signature fits
+	Summary    bool         // a summary in place of a report
+	Seed       [2]uint64    // for a summary, see [stats.Stats.UseSeed]; not known when the job is named
 	Inner      bool
 	MaxHops    int
 	Memory     int       // of a worker
@@ -31,9 +33,9 @@ type spec struct {
 	Signatures string    // a signature file; "": those of the release
 }
 
-// newSpec returns the spec of a report, or of a replay if there is one.
-func newSpec(o *osreport.Options, decide *replay.Job) (s *spec, err error) {
-	s = &spec{Release: cli.Release, Now: o.Now}
+// newSpec returns the spec of a report or a summary, or of a replay if there is one.
+func newSpec(o *osreport.Options, summary bool, decide *replay.Job) (s *spec, err error) {
+	s = &spec{Release: cli.Release, Summary: summary, Now: o.Now}
 	if decide != nil {
 		of := decide.Spec()
 		s.Replay = &of

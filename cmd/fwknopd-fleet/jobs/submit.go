@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"math/rand/v2"
 	"os"
 	"sync/atomic"
 	"time"
@@ -19,13 +20,15 @@ import (
 	"fwknopd/cmd/fwknopd/osreport"
 	"fwknopd/cmd/fwknopd/replay"
 	"fwknopd/cmd/fwknopd/sources"
+	"fwknopd/cmd/fwknopd/summaries"
 	"fwknopd/ingest"
 )
 
-// A Submitter has the inputs of a report, or of a replay, read by workers.
+// A Submitter has the inputs of a report, a summary or a replay read by workers.
 type Submitter struct {
 	Options        osreport.Options // of a replay Inputs, AsGiven and Now
-	Replay         *replay.Job      // nil: a report
+	Summary        summaries.Output // in place of a report, if there is one
+	Replay         *replay.Job      // nil: a report or a summary
 	Root           string           // files are below it, for workers too; "": anywhere
 	Upload         bool             // workers get what they read from the object store, not from files
 	Segment        int64            // bytes of a segment of a log; 0: what suits the archive
@@ -82,13 +85,16 @@ func (s *Submitter) Prepare() (id string, err error) {
 		if name == ingest.Stdin {
 			return "", errors.New("standard input cannot be read by other processes: name files")
 		}
+		if s.Summary.Asked() && ingest.Takes(name, osreport.IsEvent) {
+			return "", fmt.Errorf("%s is an event log, which workers do not read: use fwknopd stats", name)
+		}
 		f, err := s.look(name)
 		if err != nil {
 			return "", err
 		}
 		s.files = append(s.files, f)
 	}
-	if s.spec, err = newSpec(&s.Options, s.Replay); err != nil {
+	if s.spec, err = newSpec(&s.Options, s.Summary.Asked(), s.Replay); err != nil {
 		return "", err
 	}
 	if s.Upload {
@@ -159,6 +165,9 @@ func (s *Submitter) reduction() reduction {
 		s.Replay.Start(s.names())
 		return s.Replay
 	}
+	if s.spec.Summary {
+		return osreport.NewSummaryReduction(&s.Options, s.Summary, s.spec.Seed, s.names(), s.log, s.Stdout, s.Stderr)
+	}
 	return osreport.NewReduction(&s.Options, s.names(), s.log, s.Stdout, s.Stderr)
 }
 
@@ -189,6 +198,7 @@ func (s *Submitter) begin(ctx context.Context, replicas int) (err error) {
 	case err == nil:
 		s.spec = known
 	case errors.Is(err, jetstream.ErrObjectNotFound):
+		s.spec.Seed = [2]uint64{rand.Uint64(), rand.Uint64()}
 		text, err := json.Marshal(s.spec)
 		if err != nil {
 			return err

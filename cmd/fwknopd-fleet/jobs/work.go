@@ -13,7 +13,6 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"fwknopd/cmd/fwknopd/osreport"
-	"fwknopd/cmd/fwknopd/replay"
 )
 
 // A Worker takes segments and puts their results.
@@ -31,9 +30,8 @@ type Worker struct {
 
 // A job is what a worker knows of one.
 type job struct {
-	replay  *replay.Spec // nil: a report
+	spec    *spec
 	options osreport.Options
-	part    int64 // see spec
 	results jetstream.ObjectStore
 }
 
@@ -204,7 +202,7 @@ func (w *Worker) job(ctx context.Context, id string) (*job, error) {
 	if err != nil {
 		return nil, err
 	}
-	j := &job{results: results, replay: s.Replay, part: s.Part}
+	j := &job{results: results, spec: s}
 	if j.options, err = s.options(); err != nil {
 		return nil, fmt.Errorf("%w: %w", errSpec, err)
 	}
@@ -268,8 +266,8 @@ func (w *Worker) read(ctx context.Context, j *job, s *segment) error {
 
 // open returns what yields the bytes of a segment; after reading sound returns why they are not those.
 func (w *Worker) open(ctx context.Context, j *job, s *segment) (in io.ReadCloser, sound func() error, err error) {
-	if j.part > 0 {
-		u := &uploaded{ctx: ctx, objects: j.results, number: s.Number, left: s.End - s.Start, size: j.part}
+	if j.spec.Part > 0 {
+		u := &uploaded{ctx: ctx, objects: j.results, number: s.Number, left: s.End - s.Start, size: j.spec.Part}
 		in := &failing{r: u}
 		return struct {
 			io.Reader
@@ -299,8 +297,11 @@ func (w *Worker) count(ctx context.Context, j *job, s *segment, in io.Reader, to
 		}
 	}()
 	o, bytes := j.options, cancelable{ctx, in}
-	if j.replay != nil {
-		return j.replay.Events(ctx, s.Segment, bytes, o.Now, to)
+	switch {
+	case j.spec.Replay != nil:
+		return j.spec.Replay.Events(ctx, s.Segment, bytes, o.Now, to)
+	case j.spec.Summary:
+		return o.SummarizeSegment(ctx, s.Segment, bytes, j.spec.Seed, w.Jobs, to)
 	}
 	return o.CountSegment(ctx, s.Segment, bytes, w.Jobs, to)
 }

@@ -7,6 +7,8 @@ import (
 
 	"fwknopd/cmd/fwknopd/inputs"
 	"fwknopd/cmd/fwknopd/sources"
+	"fwknopd/cmd/fwknopd/stats"
+	"fwknopd/cmd/fwknopd/summaries"
 	"fwknopd/ingest"
 )
 
@@ -35,8 +37,13 @@ func (r *Reduction) Close() { r.total.Close() }
 // Add adds the partial result of the next segment. If the error is [sources.ErrPartial], or the result
 // has facts that are none, nothing was added.
 func (r *Reduction) Add(file int, s ingest.Segment, partial io.ReadSeeker) error {
+	return addPartial(r.Merged, file, s, r.total.MergePartial, partial)
+}
+
+// addPartial merges a partial result, whose facts are added too.
+func addPartial(m *inputs.Merged, file int, s ingest.Segment, merge func(io.ReadSeeker, func([]byte) error) error, partial io.ReadSeeker) error {
 	var f inputs.Facts
-	err := r.total.MergePartial(partial, func(about []byte) error {
+	err := merge(partial, func(about []byte) error {
 		err := json.Unmarshal(about, &f)
 		if err == nil {
 			err = f.Check()
@@ -47,7 +54,7 @@ func (r *Reduction) Add(file int, s ingest.Segment, partial io.ReadSeeker) error
 		return err
 	})
 	if err == nil {
-		r.Merged.Add(file, s, &f)
+		m.Add(file, s, &f)
 	}
 	return err
 }
@@ -62,4 +69,42 @@ func (r *Reduction) Report() error {
 		return err
 	}
 	return r.Err()
+}
+
+// A SummaryReduction merges the partial results of segments, in their order, into the summaries that
+// [Options.Summarize] writes.
+type SummaryReduction struct {
+	*inputs.Merged
+	out            summaries.Output
+	files          []string
+	stdout, stderr io.Writer
+	log            *inputs.Log
+	total          *stats.Stats
+}
+
+// NewSummaryReduction begins summaries of files, as NewReduction; the seed is that of the segments.
+func NewSummaryReduction(o *Options, out summaries.Output, seed [2]uint64, files []string, log *inputs.Log, stdout, stderr io.Writer) *SummaryReduction {
+	r := &SummaryReduction{
+		Merged: inputs.NewMerged(files, log), out: out, files: files, stdout: stdout, stderr: stderr, log: log,
+		total: stats.New(o.Matcher(), inputs.Storage(o.Memory, 1)),
+	}
+	r.total.UseSeed(seed)
+	return r
+}
+
+// Close frees what it has.
+func (r *SummaryReduction) Close() { r.total.Close() }
+
+// Add does as that of a [Reduction].
+func (r *SummaryReduction) Add(file int, s ingest.Segment, partial io.ReadSeeker) error {
+	return addPartial(r.Merged, file, s, r.total.MergePartial, partial)
+}
+
+// Report writes the summaries, after the last segment. Its error is that of Summarize.
+func (r *SummaryReduction) Report() error {
+	if err := r.total.Finish(); err != nil {
+		return err
+	}
+	p := partial{Stats: r.total}
+	return p.report(r.out, r.files, &r.Tally, r.Err(), r.log, r.stdout, r.stderr)
 }

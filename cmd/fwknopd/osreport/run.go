@@ -122,16 +122,12 @@ func (o *Options) counter(storage sources.Storage) *sources.Counter {
 // countPart reads one source to its end.
 func (o *Options) countPart(ctx context.Context, src *ingest.Reader) (*sources.Counter, error) {
 	c := o.counter(o.storage())
-	return c, count(ctx, src, c)
-}
-
-func count(ctx context.Context, src *ingest.Reader, c *sources.Counter) error {
 	err := pipe.Run(ctx, src, func(ev *parse.Event) error {
 		c.Count(ev)
 		return c.Err()
 	})
 	c.Flush()
-	return err
+	return c, err
 }
 
 // errNoInput is returned if no input is given.

@@ -27,7 +27,7 @@ func (o *Options) Summarize(ctx context.Context, out summaries.Output, onlyEvent
 		return errNoInput
 	}
 	log := inputs.NewLog(stderr)
-	log.Lines = isEvent
+	log.Lines = IsEvent
 	if onlyEvents {
 		log.Wanted = "event of an event log"
 	}
@@ -51,17 +51,22 @@ func (o *Options) Summarize(ctx context.Context, out summaries.Output, onlyEvent
 	if err := total.Finish(); err != nil {
 		return err
 	}
-	about := stats.About{Inputs: files, Counts: tallyOf(parts).Counts, Notes: total.notes(reason)}
-	if err := cmp.Or(out.Write(total.Stats, about, stdout), total.Err()); err != nil {
+	return total.report(out, files, tallyOf(parts), reason, log, stdout, stderr)
+}
+
+// report writes summaries of files, which were not read to their ends for that reason, and returns it.
+func (p *partial) report(out summaries.Output, files []string, t *inputs.Tally, reason error, log *inputs.Log, stdout, stderr io.Writer) error {
+	about := stats.About{Inputs: files, Counts: t.Counts, Notes: p.notes(reason)}
+	if err := cmp.Or(out.Write(p.Stats, about, stdout), p.Err()); err != nil {
 		return err
 	}
 	fmt.Fprintf(stderr, "fwknopd: %s\n", about.Counts)
-	log.Outcomes(parts...)
+	log.Warn(t)
 	return reason
 }
 
-// isEvent takes events of event logs.
-func isEvent(line []byte, ev *parse.Event) (bool, error) {
+// IsEvent takes events of event logs, as an [ingest.LineFunc].
+func IsEvent(line []byte, ev *parse.Event) (bool, error) {
 	return stats.TakeEvent(line, ev, func(*report.Logged) {})
 }
 
@@ -70,7 +75,7 @@ func isEvent(line []byte, ev *parse.Event) (bool, error) {
 func (o *Options) openAll(files []string, onlyEvents bool, log *inputs.Log) ([]*ingest.Reader, error) {
 	var events, others []string
 	for _, name := range files {
-		if onlyEvents || ingest.Takes(name, isEvent) {
+		if onlyEvents || ingest.Takes(name, IsEvent) {
 			events = append(events, name)
 		} else {
 			others = append(others, name)

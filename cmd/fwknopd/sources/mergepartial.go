@@ -16,10 +16,7 @@ import (
 // it before anything is added, and may refuse it. r is read twice: if the error is [ErrPartial], or
 // that of accept, nothing was added. The matchers of both must be of the same signatures.
 func (c *Counter) MergePartial(r io.ReadSeeker, accept func(about []byte) error) error {
-	if c.opt.Detail {
-		return errDetail
-	}
-	check := partialReader{c: c, add: func(*record, *names) {}}
+	check := partialReader{c: c, add: func(*record, *names) {}, kind: func(int32, uint64) {}}
 	if err := check.read(r); err != nil {
 		return err
 	}
@@ -42,6 +39,7 @@ func (c *Counter) add(r io.Reader) error {
 			t.dropped += uint64(r.syns)
 		}
 	}}
+	p.kind = func(result int32, n uint64) { c.countResult(p.result(result), n) }
 	switch err := p.read(r); {
 	case errors.Is(err, ErrPartial):
 		return errDamaged
@@ -52,18 +50,22 @@ func (c *Counter) add(r io.Reader) error {
 	t.dropped += p.end.Dropped
 	t.optionless += p.end.Optionless
 	t.cut += p.end.Cut
+	c.untold += p.untold
 	return t.failure()
 }
 
-// A partialReader reads a partial, and gives each record to add with the names of its numbers.
+// A partialReader reads a partial, and gives each record to add with the names of its numbers, and each
+// result with its SYNs to kind.
 type partialReader struct {
-	c   *Counter
-	add func(*record, *names)
+	c    *Counter
+	add  func(*record, *names)
+	kind func(result int32, syns uint64)
 
 	summed summed
 	in     *bufio.Reader // of summed
 	about  []byte
 	end    Totals
+	untold uint64
 
 	matched [][]*fingerprint.Signature
 	unknown []Unknown
@@ -154,10 +156,11 @@ func (s *summed) Read(b []byte) (int, error) {
 
 func (p *partialReader) decodeEnd(b []byte, sources int) error {
 	le := binary.LittleEndian
-	if len(b) != endSize || le.Uint64(b[32:]) != uint64(sources) {
+	if len(b) != endSize || le.Uint64(b[40:]) != uint64(sources) {
 		return badPartial("it has %d sources, and says otherwise", sources)
 	}
 	p.end = Totals{SYNs: le.Uint64(b), Dropped: le.Uint64(b[8:]), Optionless: le.Uint64(b[16:]), Cut: le.Uint64(b[24:])}
+	p.untold = le.Uint64(b[32:])
 	return nil
 }
 
@@ -198,6 +201,8 @@ func (p *partialReader) decode(kind byte, b []byte) (err error) {
 		if path, err = decodePath(b); err == nil {
 			p.paths, err = appendName(p.paths, path, maxPaths-1)
 		}
+	case itemKind:
+		err = p.decodeKind(b)
 	case itemRecord:
 		if err = p.checkRecord(b); err == nil {
 			p.add(&p.record, &p.names)
@@ -219,6 +224,7 @@ var (
 	errNoName = errors.New("the number of no name")
 	errShort  = errors.New("cut short")
 	errText   = errors.New("a text that is none")
+	errNoPort = errors.New("a port that is none")
 )
 
 // checkRecord reads a record and checks what decode does not.
@@ -229,16 +235,44 @@ func (p *partialReader) checkRecord(b []byte) error {
 	}
 	p.since.add(r)
 	for _, result := range r.results {
-		if result >= 0 && int(result) >= len(p.matched) || result < 0 && int(^result) >= len(p.unknown) {
+		if !p.named(int64(result)) {
 			return errNoName
 		}
 	}
 	switch {
 	case int(r.tunnel) > len(p.paths) && r.tunnel != furtherPath:
 		return errNoName
-	case r.votes > 0 || r.decided != decided{}:
+	case r.decided != decided{}:
+		return errDecided
+	case r.votes > 0 && !p.c.opt.Detail:
 		return errDetail
 	}
+	for i := range r.ports.n {
+		if r.ports.port[i] >= 1<<24 || r.ports.count[i] == 0 {
+			return errNoPort
+		}
+	}
+	return nil
+}
+
+// named reports whether a result has a name.
+func (p *partialReader) named(result int64) bool {
+	return result >= 0 && result < int64(len(p.matched)) || result < 0 && ^result < int64(len(p.unknown))
+}
+
+// decodeKind reads a result and its SYNs.
+func (p *partialReader) decodeKind(b []byte) error {
+	rest := fields(b)
+	result, n := rest.varint(), rest.uvarint()
+	switch {
+	case !p.c.opt.Detail:
+		return errDetail
+	case rest == nil || len(rest) > 0:
+		return errShort
+	case !p.named(result):
+		return errNoName
+	}
+	p.kind(int32(result), n)
 	return nil
 }
 

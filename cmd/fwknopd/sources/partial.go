@@ -16,7 +16,7 @@ import (
 // and the CRC-32C of both, 4 bytes, which shows damage; who can write one can say anything. An item is
 // its kind, its length as a varint, and so many bytes. Records stand in order of first appearance and
 // refer to the names in front of them by number.
-const partialMagic = "fwknopd partial 2\n"
+const partialMagic = "fwknopd partial 3\n"
 
 // The kinds of items.
 const (
@@ -25,19 +25,20 @@ const (
 	itemUnknown = 'u' // the next kind of SYN that no signature fits: see appendUnknown
 	itemTunnel  = 't' // the next path of tunnels, from 1: see appendPath
 	itemRecord  = 'r' // a source: see record.appendTo, without the length and the order, its times since that of the last one
-	itemEnd     = 'e' // SYNs, those dropped, optionless and cut, and sources, 8 bytes each; the last item
+	itemKind    = 'k' // with Detail: a result as records have it, and its SYNs, as varints
+	itemEnd     = 'e' // SYNs, those dropped, optionless, cut and without a result, and sources, 8 bytes each; the last item
 )
 
 const (
 	// MaxAbout bounds what goes with a partial.
-	MaxAbout = 1 << 20
+	MaxAbout = 4 << 20
 	// maxItem bounds all other items.
 	maxItem = 1 << 17
 	// maxCombinations bounds those of a partial; a matcher has no more.
 	maxCombinations = 1 << 14
 	// maxDiffers bounds the fields in which a signature differs.
 	maxDiffers = 16
-	endSize    = 5 * 8
+	endSize    = 6 * 8
 	sumSize    = 4
 )
 
@@ -50,16 +51,15 @@ func badPartial(format string, a ...any) error {
 	return fmt.Errorf("%w: %s", ErrPartial, fmt.Sprintf(format, a...))
 }
 
-// errDetail is that of a Counter with Detail, whose counts by kind a partial does not have.
-var errDetail = errors.New("a partial result has no detail")
+var (
+	errDetail  = errors.New("detail that was not asked for")
+	errDecided = errors.New("a partial result has no decisions")
+)
 
-// WritePartial writes what c has counted, after [Counter.Finish], for [Counter.MergePartial]; about
-// goes with it, at most [MaxAbout] bytes. c must be without [Options].Detail.
+// WritePartial writes what c has counted of SYNs, after [Counter.Finish], for [Counter.MergePartial] of a
+// Counter with the same Detail; about goes with it, at most [MaxAbout] bytes.
 func (c *Counter) WritePartial(w io.Writer, about []byte) error {
-	switch {
-	case c.opt.Detail:
-		return errDetail
-	case len(about) > MaxAbout:
+	if len(about) > MaxAbout {
 		return fmt.Errorf("a partial result with %d bytes about it", len(about))
 	}
 	p := partialWriter{w: bufio.NewWriterSize(w, writeBuffer), c: c}
@@ -68,9 +68,10 @@ func (c *Counter) WritePartial(w io.Writer, about []byte) error {
 	if err := c.records(p.record); err != nil {
 		return err
 	}
+	p.kinds()
 	t := c.Totals()
 	var end []byte
-	for _, n := range []uint64{t.SYNs, t.Dropped, t.Optionless, t.Cut, uint64(t.Sources)} {
+	for _, n := range []uint64{t.SYNs, t.Dropped, t.Optionless, t.Cut, c.untold, uint64(t.Sources)} {
 		end = binary.LittleEndian.AppendUint64(end, n)
 	}
 	p.item(itemEnd, end)
@@ -142,19 +143,42 @@ func (p *partialWriter) item(kind byte, b []byte) {
 	p.raw(b)
 }
 
+// result returns the number of a result, whose name it writes if it is new.
+func (p *partialWriter) result(r int32) int32 {
+	if r >= 0 {
+		return p.number(&p.matched, 0, int(r), itemMatched, func() []byte {
+			return appendSignatures(p.name[:0], p.c.opt.Matcher.Result(fingerprint.ID(r)))
+		})
+	}
+	return ^p.number(&p.unmatched, 1, int(^r), itemUnknown, func() []byte {
+		return appendUnknown(p.name[:0], &p.c.ids.unknown[^r])
+	})
+}
+
+// kinds writes how many SYNs had each result.
+func (p *partialWriter) kinds() {
+	write := func(result int32, n uint64) {
+		if n > 0 {
+			number := p.result(result)
+			p.buf = binary.AppendUvarint(binary.AppendVarint(p.buf[:0], int64(number)), n)
+			p.item(itemKind, p.buf)
+		}
+	}
+	for id, n := range p.c.matched {
+		write(int32(id), n)
+	}
+	for i, n := range p.c.unmatched {
+		write(^int32(i), n)
+	}
+}
+
 // record writes r, which it changes, and the names that are new in it.
 func (p *partialWriter) record(r *record) error {
+	if r.decided != (decided{}) {
+		return errDecided
+	}
 	for i, result := range r.results {
-		switch {
-		case result >= 0:
-			r.results[i] = p.number(&p.matched, 0, int(result), itemMatched, func() []byte {
-				return appendSignatures(p.name[:0], p.c.opt.Matcher.Result(fingerprint.ID(result)))
-			})
-		default:
-			r.results[i] = ^p.number(&p.unmatched, 1, int(^result), itemUnknown, func() []byte {
-				return appendUnknown(p.name[:0], &p.c.ids.unknown[^result])
-			})
-		}
+		r.results[i] = p.result(result)
 	}
 	if r.tunnel != 0 && r.tunnel != furtherPath {
 		r.tunnel = 1 + uint16(p.number(&p.tunnels, 2, int(r.tunnel), itemTunnel, func() []byte {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -39,7 +40,7 @@ func TestPartialsChangeNothing(t *testing.T) {
 		for _, storage := range []bool{false, true} {
 			t.Run(fmt.Sprint(sources, storage), func(t *testing.T) {
 				open := 0
-				opt := Options{Matcher: matcher, Unmatched: true}
+				opt := Options{Matcher: matcher, Unmatched: true, Detail: true}
 				whole := New(opt)
 				if storage {
 					opt.Storage = memoryStorage(&open)
@@ -70,12 +71,43 @@ func TestPartialsChangeNothing(t *testing.T) {
 				if d := cmp.Diff(whole.Totals(), total.Totals()); d != "" {
 					t.Error(d)
 				}
+				want, got := detailOf(whole), detailOf(total)
+				if d := cmp.Diff(want.Kinds, got.Kinds); d != "" {
+					t.Error(d)
+				}
+				for i, ports := range want.Ports {
+					if exact := "false"; len(want.Ports) < MaxWithPorts && strings.HasSuffix(ports, exact) && got.Ports[i] != ports {
+						t.Errorf("ports of source %d: %s, want %s", i, got.Ports[i], ports)
+					}
+				}
 				if total.Close(); open != 0 {
 					t.Errorf("%d files are open", open)
 				}
 			})
 		}
 	}
+}
+
+// detail is what a Counter with Detail has besides the rows.
+type detail struct {
+	Kinds map[string]uint64
+	Ports []string // of each source
+}
+
+func detailOf(c *Counter) detail {
+	d := detail{Kinds: make(map[string]uint64)}
+	for k, n := range c.Kinds() {
+		name := ""
+		if sig := c.Signature(k); sig != nil {
+			name = sig.Text
+		}
+		d.Kinds[name] += n
+	}
+	for s := range c.All() {
+		ports, more := s.Ports()
+		d.Ports = append(d.Ports, fmt.Sprint(ports, more))
+	}
+	return d
 }
 
 // countTunnelled counts a random SYN, some of them in tunnels, with each counter.
@@ -96,7 +128,7 @@ func anything([]byte) error { return nil }
 
 func smallPartial(t testing.TB) []byte {
 	r := rand.New(rand.NewPCG(1, 1))
-	return partialOf(t, Options{Unmatched: true}, `{"records":3}`, func(c *Counter) {
+	return partialOf(t, Options{Unmatched: true, Detail: true}, `{"records":3}`, func(c *Counter) {
 		for range 200 {
 			countTunnelled(r, 30, c)
 		}
@@ -108,11 +140,11 @@ func TestDamagedPartial(t *testing.T) {
 	sound := smallPartial(t)
 	refuse := func(what string, b []byte) {
 		t.Helper()
-		c := New(Options{Matcher: matcher})
+		c := New(Options{Matcher: matcher, Unmatched: true, Detail: true})
 		if err := c.MergePartial(bytes.NewReader(b), anything); !errors.Is(err, ErrPartial) {
 			t.Errorf("%s: error %v", what, err)
 		}
-		if err := c.Finish(); err != nil || c.Totals() != (Totals{}) {
+		if err := c.Finish(); err != nil || c.Totals() != (Totals{}) || len(c.matched)+len(c.unmatched) > 0 || c.untold > 0 {
 			t.Errorf("%s: %+v counted, error %v", what, c.Totals(), err)
 		}
 	}
@@ -125,6 +157,10 @@ func TestDamagedPartial(t *testing.T) {
 		}
 	}
 	refuse("one byte more", append(bytes.Clone(sound), 0))
+	plain := New(Options{Matcher: matcher, Unmatched: true})
+	if err := plain.MergePartial(bytes.NewReader(sound), anything); !errors.Is(err, ErrPartial) {
+		t.Errorf("detail that was not asked for: error %v", err)
+	}
 }
 
 // FuzzPartial: bytes that no Counter wrote are refused, whatever their checksum, or merged into sound
@@ -133,7 +169,7 @@ func FuzzPartial(f *testing.F) {
 	f.Add(smallPartial(f)[len(partialMagic):])
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, items []byte) {
-		c := New(Options{Matcher: matcher, Unmatched: true})
+		c := New(Options{Matcher: matcher, Unmatched: true, Detail: true})
 		b := append([]byte(partialMagic), items[:max(0, len(items)-sumSize)]...)
 		b = binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
 		if err := c.MergePartial(bytes.NewReader(b), anything); err != nil && !errors.Is(err, ErrPartial) {
@@ -144,7 +180,7 @@ func FuzzPartial(f *testing.F) {
 		if err := c.WritePartial(&again, nil); err != nil {
 			t.Fatal(err)
 		}
-		second := New(Options{Matcher: matcher, Unmatched: true})
+		second := New(Options{Matcher: matcher, Unmatched: true, Detail: true})
 		if err := second.MergePartial(bytes.NewReader(again.Bytes()), anything); err != nil {
 			t.Fatal(err)
 		}
@@ -164,7 +200,7 @@ func finished(t *testing.T, c *Counter) []counted {
 
 // What goes with a partial may be refused before anything is added.
 func TestRefusedPartial(t *testing.T) {
-	c, refused := New(Options{Matcher: matcher}), errors.New("not wanted")
+	c, refused := New(Options{Matcher: matcher, Unmatched: true, Detail: true}), errors.New("not wanted")
 	if err := c.MergePartial(bytes.NewReader(smallPartial(t)), func([]byte) error { return refused }); !errors.Is(err, refused) {
 		t.Errorf("error %v", err)
 	}

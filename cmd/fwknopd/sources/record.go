@@ -63,8 +63,8 @@ func (t *table) take(r *record) bool {
 // A record in a file is its length after that field, 4 bytes; flags; the address, 4 bytes with isIPv4,
 // else 16; its order and SYNs; and, if the flag is set, each of: the first time, in seconds with
 // wholeSeconds, else in ns, and how much later the last one is; the tunnel; the number of results and
-// these; results left out; decisions; ports. Numbers are varints, but for those of ports, which are
-// little-endian.
+// these; results left out; decisions; votes, and records of ports without a place, the number of ports,
+// and each with its records. Numbers are varints.
 const (
 	isIPv4 = 1 << iota
 	hasTime
@@ -82,7 +82,7 @@ const (
 	v4Size     = 4
 	prefixSize = keySize - v4Size
 	second     = int64(time.Second)
-	portsSize  = 4 + 4 + 4 + 8*portsOfSource
+	portsSize  = binary.MaxVarintLen32 * (3 + 2*portsOfSource)
 	// maxRecord bounds the size of a record.
 	maxRecord = lengthSize + 1 + keySize + 4*binary.MaxVarintLen64 + binary.MaxVarintLen16 +
 		binary.MaxVarintLen32*(1+MaxResults+1+2) + portsSize
@@ -123,7 +123,7 @@ func (r *record) appendTo(b []byte) []byte {
 		b = binary.AppendUvarint(binary.AppendUvarint(b, uint64(r.decided.granted)), uint64(r.decided.refused))
 	}
 	if flags&hasPorts != 0 {
-		b = r.ports.appendTo(binary.LittleEndian.AppendUint32(b, r.votes))
+		b = r.ports.appendTo(binary.AppendUvarint(b, uint64(r.votes)))
 	}
 	binary.LittleEndian.PutUint32(b[begin:], uint32(len(b)-begin-lengthSize))
 	return b
@@ -157,10 +157,9 @@ func (r *record) timed() bool { return r.first != math.MaxInt64 || r.last != noT
 var mapped = [prefixSize]byte{10: 0xff, 11: 0xff}
 
 func (c *portCounts) appendTo(b []byte) []byte {
-	le := binary.LittleEndian
-	b = le.AppendUint32(le.AppendUint32(b, c.rest), c.n)
-	for i := range c.port {
-		b = le.AppendUint32(le.AppendUint32(b, uint32(c.port[i])), c.count[i])
+	b = binary.AppendUvarint(binary.AppendUvarint(b, uint64(c.rest)), uint64(c.n))
+	for i := range c.n {
+		b = binary.AppendUvarint(binary.AppendUvarint(b, uint64(c.port[i])), uint64(c.count[i]))
 	}
 	return b
 }
@@ -215,12 +214,15 @@ func (r *record) decode(b []byte) error {
 
 // decodePorts reads votes and ports; false if they are none.
 func (r *record) decodePorts(rest *fields) bool {
-	r.votes = rest.uint32()
-	r.ports.rest, r.ports.n = rest.uint32(), rest.uint32()
-	for i := range r.ports.port {
-		r.ports.port[i], r.ports.count[i] = portKey(rest.uint32()), rest.uint32()
+	r.votes = uint32(rest.uvarint())
+	r.ports.rest, r.ports.n = uint32(rest.uvarint()), uint32(rest.uvarint())
+	if r.votes == 0 || r.ports.n > portsOfSource {
+		return false
 	}
-	return r.votes > 0 && r.ports.n <= portsOfSource
+	for i := range r.ports.n {
+		r.ports.port[i], r.ports.count[i] = portKey(rest.uvarint()), uint32(rest.uvarint())
+	}
+	return true
 }
 
 // fields are what is left of a record; nil if something was missing.
@@ -233,16 +235,6 @@ func (f *fields) copyTo(b []byte) {
 		return
 	}
 	*f = (*f)[len(b):]
-}
-
-func (f *fields) uint32() uint32 {
-	if len(*f) < 4 {
-		*f = nil
-		return 0
-	}
-	v := binary.LittleEndian.Uint32(*f)
-	*f = (*f)[4:]
-	return v
 }
 
 func (f *fields) uvarint() uint64 {

@@ -16,14 +16,15 @@ const (
 	placeBits = 18
 )
 
-// pairSeed is that of the hash, the same for all tables so that they can be merged, and not known
-// to an attacker.
+// pairSeed is that of the hash, the same for all tables of a process so that they can be merged, and not
+// known to an attacker.
 var pairSeed = [2]uint64{rand.Uint64(), rand.Uint64()}
 
 // pairs is a set of pairs of source and port, from which sources are counted by port. It is exact
 // up to maxPairs. Then only pairs are kept whose hash begins with so many zero bits (distinct
 // sampling, Gibbons 2001): each stands for 1<<zeros pairs.
 type pairs struct {
+	seed  [2]uint64
 	keys  []uint64 // a power of two of slots, at most half of them used; 0 is free
 	n     int
 	zeros uint
@@ -32,8 +33,8 @@ type pairs struct {
 // add adds a pair.
 func (t *pairs) add(src netip.Addr, place int) {
 	a := src.As16()
-	hi, lo := bits.Mul64(binary.LittleEndian.Uint64(a[:])^pairSeed[0], binary.LittleEndian.Uint64(a[8:])^pairSeed[1])
-	hi, lo = bits.Mul64(hi^lo^uint64(place)*0x9e3779b97f4a7c15, pairSeed[0]|1)
+	hi, lo := bits.Mul64(binary.LittleEndian.Uint64(a[:])^t.seed[0], binary.LittleEndian.Uint64(a[8:])^t.seed[1])
+	hi, lo = bits.Mul64(hi^lo^uint64(place)*0x9e3779b97f4a7c15, t.seed[0]|1)
 	if key := (hi^lo)&^(1<<placeBits-1) | uint64(place+1); t.sampled(key) {
 		t.insert(key)
 	}

@@ -28,11 +28,13 @@ type Stats struct {
 // New returns Stats that hold nothing. The systems of SYNs are identified by m; nil: there will be no
 // SYNs. Sources that do not fit into memory go to storage.
 func New(m *fingerprint.Matcher, storage sources.Storage) *Stats {
-	return &Stats{
+	s := &Stats{
 		sources:  sources.New(sources.Options{Matcher: m, Unmatched: true, Detail: true, Storage: storage}),
 		matches:  m != nil,
 		timeline: newTimeline(),
 	}
+	s.UseSeed(pairSeed)
+	return s
 }
 
 // Event counts a packet. An event without a source is none. It allocates only for what is new: a

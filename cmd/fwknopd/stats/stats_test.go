@@ -175,7 +175,7 @@ func TestAttackSummaryIsBounded(t *testing.T) {
 
 // Above the bound, sources by port are estimates that are near.
 func TestSourcesByPortAreEstimated(t *testing.T) {
-	var left, right pairs
+	left, right := pairs{seed: pairSeed}, pairs{seed: pairSeed}
 	const n = 400_000
 	for i := range n {
 		p := &left
