@@ -5,7 +5,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 VERSION     := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 export CGO_ENABLED ?= 0
 
-.PHONY: run build check test meanwhile packages unit freebsd 32bit race fuzz e2e reproducible vuln test-debian13 bench hops attacks faults lint fmt golden package clean
+.PHONY: run build check test packages unit freebsd 32bit race fuzz e2e reproducible vuln test-debian13 bench hops attacks faults lint fmt golden package clean
 
 # The program at work on data that it brings; as root with a live round in a private namespace.
 run: build
@@ -39,16 +39,13 @@ freebsd:
 		GOARCH=386 CGO_ENABLED=0 $(GO) test -short -vet=off ./parse ./policy ./policy/conf ./policy/spa ./fingerprint ./ingest/filter; \
 	else echo "skipped: this kernel runs no 32-bit programs"; fi
 
-# All that CI runs. Packages with end-to-end tests are tested once, with those. The race detector and
-# fuzzing have the time in which they wait.
+# All that CI runs. Packages with end-to-end tests are tested once, with those. Fuzzing has the time in
+# which they wait.
 test: packages
 	$(MAKE) check UNIT="$$(.ci/e2e --others)"
-	$(MAKE) --output-sync=target -j2 e2e meanwhile
+	$(MAKE) race
+	$(MAKE) --output-sync=target -j2 e2e fuzz
 	$(MAKE) reproducible vuln
-
-meanwhile:
-	nice -n 10 $(MAKE) race
-	$(MAKE) fuzz
 
 # What the tests meet that Go does not bring; see there what happens without root.
 packages:

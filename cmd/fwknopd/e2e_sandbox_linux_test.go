@@ -246,10 +246,12 @@ func TestE2EReloadOtherFolder(t *testing.T) {
 	first := s.worker()
 	follow("b")
 	const anew = "every knock sequence in progress begins anew, and so do the counts of KNOCK_LIMIT"
-	if out, code := s.command(append([]string{"reload"}, s.args()...)...); code != 0 || !strings.Contains(out, anew) {
+	out, code := s.command(append([]string{"reload"}, s.args()...)...)
+	// On a loaded machine the daemon may have seen the change, and said so in its log, before it was asked.
+	if byItself := s.said("configuration loaded again") > 1; code != 0 || !byItself && !strings.Contains(out, anew) {
 		t.Errorf("reload: %d, %s", code, out)
 	}
-	wait.For(t, "another worker at work", func() bool { return s.said("] at work") == 2 })
+	wait.For(t, "another worker at work", func() bool { return s.said("] at work") == 2 && s.said(anew) == 1 })
 	if s.worker() == first {
 		t.Error("the worker is the same")
 	}
