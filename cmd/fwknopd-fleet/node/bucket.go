@@ -80,7 +80,7 @@ func differs(have, want jetstream.StreamConfig) error {
 		same bool
 		text string
 	}{
-		{have.AllowMsgTTL || !want.AllowMsgTTL, "messages cannot have an end of their own (allow_msg_ttl): that takes NATS 2.11 or later"},
+		{have.AllowMsgTTL || !want.AllowMsgTTL, "messages cannot have an end of their own (allow_msg_ttl): that takes NATS 2.11.10 or later"},
 		{have.SubjectDeleteMarkerTTL > 0 || want.SubjectDeleteMarkerTTL == 0, "what has ended leaves no mark (subject_delete_marker_ttl)"},
 		{have.Storage == want.Storage, fmt.Sprintf("storage is %v in place of %v", have.Storage, want.Storage)},
 		{slices.Equal(have.Subjects, want.Subjects), fmt.Sprintf("subjects are %q in place of %q", have.Subjects, want.Subjects)},

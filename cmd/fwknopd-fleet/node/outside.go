@@ -4,6 +4,8 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/nats-io/nats.go"
@@ -36,4 +38,21 @@ func outsideOptions(cfg fleetlink.Config) ([]nats.Option, error) {
 		options = append(options, nats.Secure(config))
 	}
 	return options, nil
+}
+
+// leastServer is the release of NATS from which on a claim stays as long as [bucketConfig] says. On earlier ones
+// (2.11.8 was tried) a gateway can have the claim of another one end after a second.
+var leastServer = []int{2, 11, 10}
+
+// checkServer returns an error if the cluster is of an earlier release than leastServer; "" is not known.
+func checkServer(version string) error {
+	release := make([]int, len(leastServer))
+	if version == "" {
+		return nil
+	}
+	if _, err := fmt.Sscanf(version, "%d.%d.%d", &release[0], &release[1], &release[2]); err != nil || slices.Compare(release, leastServer) < 0 {
+		return fmt.Errorf("the NATS server is %s, on which a gateway can end the claims of others: %d.%d.%d or later is wanted",
+			version, leastServer[0], leastServer[1], leastServer[2])
+	}
+	return nil
 }

@@ -63,7 +63,7 @@ func TestOutside(t *testing.T) {
 // TestWrongSettings: a bucket that forgets, or that cannot end claims, is refused with the reason.
 func TestWrongSettings(t *testing.T) {
 	for want, change := range map[string]func(*jetstream.StreamConfig){
-		"NATS 2.11":      func(c *jetstream.StreamConfig) { c.AllowMsgTTL, c.SubjectDeleteMarkerTTL = false, 0 },
+		"NATS 2.11.10":   func(c *jetstream.StreamConfig) { c.AllowMsgTTL, c.SubjectDeleteMarkerTTL = false, 0 },
 		"leaves no mark": func(c *jetstream.StreamConfig) { c.SubjectDeleteMarkerTTL = 0 },
 		"storage":        func(c *jetstream.StreamConfig) { c.Storage = jetstream.MemoryStorage },
 		"want of room":   func(c *jetstream.StreamConfig) { c.Discard = jetstream.DiscardOld },
@@ -163,6 +163,19 @@ func TestClaimsStay(t *testing.T) {
 	for i := range list {
 		if a := n.Claim(t.Context(), claimOf(fmt.Sprint(i))); a.Verdict == fleetlink.First {
 			t.Errorf("claimed again: %d", i)
+		}
+	}
+}
+
+// TestServers: servers on which claims do not stay are refused. That they do from the least release on is what
+// TestClaimsStay shows with FWKNOPD_NATS_SERVER, which names the program of one.
+func TestServers(t *testing.T) {
+	for version, refused := range map[string]bool{
+		"": false, "2.11.10": false, "2.12.0": false, "2.15.3": false, "2.14.0-RC.1": false, "3.0.0": false,
+		"2.11.9": true, "2.11.0": true, "2.10.29": true, "1.99.99": true, "v2": true, "latest": true,
+	} {
+		if err := checkServer(version); (err != nil) != refused {
+			t.Errorf("%q: %v", version, err)
 		}
 	}
 }

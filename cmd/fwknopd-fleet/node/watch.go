@@ -123,6 +123,8 @@ func (n *Node) look(ctx context.Context) (usable, error) {
 		if why := n.server.apart(); why != "" {
 			return usable{}, errors.New(why)
 		}
+	} else if err := checkServer(n.nc.ConnectedServerVersion()); err != nil {
+		return usable{}, err
 	}
 	s, t, err := n.findTerms(ctx)
 	if err == nil {
