@@ -111,6 +111,9 @@ func TestSegmentsChangeNothing(t *testing.T) {
 
 // The same for each kind of summary.
 func TestSegmentsChangeNoSummary(t *testing.T) {
+	if testing.Short() {
+		t.Skip("minutes under the race detector, with no goroutine of its own")
+	}
 	o := optionsFor(slices.DeleteFunc(archive(t, 4<<20), func(name string) bool { return ingest.Takes(name, IsEvent) }))
 	for form, sum := range map[string]summaries.Output{
 		"text":    {Text: true},
@@ -128,6 +131,9 @@ func TestCutAtEveryLine(t *testing.T) {
 	o := optionsFor(archive(t, 24<<10))
 	o.JSON = true
 	compareReports(t, "json", &o, summaries.Output{}, segments.Lines)
+	if testing.Short() {
+		return
+	}
 	compareReports(t, "summary", &o, summaries.Output{Text: true, JSON: true}, segments.Lines)
 }
 

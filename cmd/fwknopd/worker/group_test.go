@@ -116,6 +116,7 @@ func (g *groupEnd) Hear(ctx context.Context, f func(fleetlink.Heard) error) erro
 			return nil
 		case h := <-g.heard:
 			if err := f(h); err != nil {
+				go func() { g.heard <- h }() // the next link has it
 				return err
 			}
 		}
@@ -179,7 +180,11 @@ func TestGroupLink(t *testing.T) {
 	g.limit.SetLimit(0)
 	g.limit.SetBurst(0)
 	end.heard <- fleetlink.Heard{Announcement: a, By: "gw2"}
-	<-g.awake()
+	select {
+	case <-g.awake():
+	case <-time.After(wait.Timeout):
+		t.Fatal("not awake")
+	}
 	if _, ok := g.next(); ok {
 		t.Error("too much is passed on")
 	}
