@@ -142,7 +142,7 @@ func (n *Node) read(ctx context.Context, say func(string, spoken)) error {
 	if err != nil {
 		return err
 	}
-	c, err := s.OrderedConsumer(try, n.heardFrom(s.CachedInfo()))
+	c, err := s.CreateConsumer(try, n.heardFrom(s.CachedInfo()))
 	if err != nil {
 		return err
 	}
@@ -152,18 +152,26 @@ func (n *Node) read(ctx context.Context, say func(string, spoken)) error {
 	}
 	defer context.AfterFunc(ctx, it.Stop)()
 	defer it.Stop()
-	for {
+	for place := uint64(1); ; place++ {
 		m, err := it.Next()
 		if err != nil {
 			return nil
 		}
-		n.heard(m, say)
+		meta, err := m.Metadata()
+		if err != nil || meta.Sequence.Consumer != place { // what is missing is read anew
+			return nil
+		}
+		n.heard(m, meta.Sequence.Stream, say)
 	}
 }
 
-// heardFrom is where to read on in a stream.
-func (n *Node) heardFrom(s *jetstream.StreamInfo) jetstream.OrderedConsumerConfig {
-	c := jetstream.OrderedConsumerConfig{FilterSubjects: []string{announceSubjects + n.cfg.Group + ".*"}, MaxResetAttempts: 1}
+// heardFrom is where to read on in a stream. The ordered consumer of the library goes on by itself, also in a
+// stream that was made anew, at the place where it was in the former one.
+func (n *Node) heardFrom(s *jetstream.StreamInfo) jetstream.ConsumerConfig {
+	c := jetstream.ConsumerConfig{
+		FilterSubjects: []string{announceSubjects + n.cfg.Group + ".*"}, AckPolicy: jetstream.AckNonePolicy, MemoryStorage: true, Replicas: 1,
+		InactiveThreshold: time.Minute,
+	}
 	if first := n.hearing.in(s); first > 0 {
 		c.DeliverPolicy, c.OptStartSeq = jetstream.DeliverByStartSequencePolicy, first
 		return c
@@ -172,13 +180,9 @@ func (n *Node) heardFrom(s *jetstream.StreamInfo) jetstream.OrderedConsumerConfi
 	return c
 }
 
-// heard passes one announcement on, if it is one.
-func (n *Node) heard(m jetstream.Msg, say func(string, spoken)) {
-	meta, err := m.Metadata()
-	if err != nil {
-		return
-	}
-	n.hearing.read(meta.Sequence.Stream)
+// heard passes on the announcement with a sequence number, if it is one.
+func (n *Node) heard(m jetstream.Msg, seq uint64, say func(string, spoken)) {
+	n.hearing.read(seq)
 	by := n.announcedBy(m.Subject())
 	var a fleetlink.Announcement
 	switch {
@@ -186,7 +190,7 @@ func (n *Node) heard(m jetstream.Msg, say func(string, spoken)) {
 	case len(m.Data()) > maxAnnouncement || codec.Decode(m.Data(), &a) != nil || a.Check() != nil:
 		n.logSome("%s has announced what cannot be", by)
 	default:
-		say(by, spoken{a, meta.Sequence.Stream})
+		say(by, spoken{a, seq})
 	}
 }
 
