@@ -35,7 +35,9 @@ func TestCost(t *testing.T) {
 	if os.Getenv("FWKNOPD_E2E") == "" {
 		t.Skip("FWKNOPD_E2E=1 runs what takes long")
 	}
-	const span, rate, limit = 30 * time.Second, 100, 0.01
+	// It takes half a percent to one on a free machine. On one with more to do than processors the same work
+	// takes up to twice the time.
+	const span, rate, limit = 30 * time.Second, 100, 0.02
 	feed, conf := serve(t)
 	screen, pid := inTerminal(t, conf)
 	wait.For(t, "the view", func() bool { return strings.Contains(screen.String(), "sources 2") })
