@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// TestCost: with 100 decisions a second the view takes less than 1 % of a processor. The span is
+// TestCost: with 100 decisions a second the view takes less than 1 % of a processor. A span is
 // 30 seconds:
 //
 //	FWKNOPD_E2E=1 go test -count=1 -v -run '^TestCost$' ./cmd/fwknopd/top
@@ -35,9 +35,7 @@ func TestCost(t *testing.T) {
 	if os.Getenv("FWKNOPD_E2E") == "" {
 		t.Skip("FWKNOPD_E2E=1 runs what takes long")
 	}
-	// It takes half a percent to one on a free machine. On one with more to do than processors the same work
-	// takes up to twice the time.
-	const span, rate, limit = 30 * time.Second, 100, 0.02
+	const span, rate, limit = 30 * time.Second, 100, 0.01
 	feed, conf := serve(t)
 	screen, pid := inTerminal(t, conf)
 	wait.For(t, "the view", func() bool { return strings.Contains(screen.String(), "sources 2") })
@@ -45,10 +43,17 @@ func TestCost(t *testing.T) {
 	defer close(stop)
 	go decide(feed, time.Second/rate, stop)
 	wait.At(time.Now().Add(2 * time.Second))
-	before, begin := processorTime(t, pid), time.Now()
-	wait.At(begin.Add(span))
-	share := (processorTime(t, pid) - before).Seconds() / time.Since(begin).Seconds()
-	t.Logf("%d decisions a second: %.2f %% of a processor", rate, 100*share)
+	// What else the machine does only adds to it, so that the least of some spans is what it costs.
+	share := 1.0
+	for range 3 {
+		before, begin := processorTime(t, pid), time.Now()
+		wait.At(begin.Add(span))
+		share = min(share, (processorTime(t, pid)-before).Seconds()/time.Since(begin).Seconds())
+		t.Logf("%d decisions a second: %.2f %% of a processor", rate, 100*share)
+		if share <= limit {
+			break
+		}
+	}
 	if share > limit {
 		t.Errorf("more than %.0f %%", 100*limit)
 	}
