@@ -13,6 +13,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"time"
 
@@ -92,22 +93,39 @@ func jobID(s *spec, files []source) (string, error) {
 	return hex.EncodeToString(sum[:16]), nil
 }
 
-// makeQueue makes the work queue and its consumer where they are missing.
+// makeQueue makes the work queue and its consumer where they are missing. JetStream that does not answer
+// yet, as just after its server was started or while a cluster elects a leader, is asked again for dialTime.
 func makeQueue(ctx context.Context, js jetstream.JetStream, replicas int) (jetstream.Stream, error) {
+	for asked := time.Now(); ; pause(ctx) {
+		stream, err := findQueue(ctx, js, replicas)
+		if err == nil {
+			return stream, nil
+		}
+		if !isUnanswered(err) || time.Since(asked) > dialTime || ctx.Err() != nil {
+			return nil, fmt.Errorf("work queue: %w", err)
+		}
+	}
+}
+
+func findQueue(ctx context.Context, js jetstream.JetStream, replicas int) (jetstream.Stream, error) {
 	stream, err := node.FindOrMake(ctx, js, jetstream.StreamConfig{
 		Name: segmentStream, Subjects: []string{segmentSubject + "*"}, Description: "segments of archives for fwknopd fleet work",
 		Retention: jetstream.WorkQueuePolicy, Replicas: replicas, MaxMsgsPerSubject: -1,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("work queue: %w", err)
+		return nil, err
 	}
 	_, err = stream.CreateOrUpdateConsumer(ctx, jetstream.ConsumerConfig{
 		Durable: workers, AckPolicy: jetstream.AckExplicitPolicy, AckWait: ackWait, MaxDeliver: -1, MaxAckPending: -1,
 	})
-	if err != nil {
-		return nil, fmt.Errorf("work queue: %w", err)
-	}
-	return stream, nil
+	return stream, err
+}
+
+// isUnanswered reports whether JetStream is not there, or not yet.
+func isUnanswered(err error) bool {
+	var api *jetstream.APIError
+	return errors.Is(err, nats.ErrNoResponders) || errors.Is(err, jetstream.ErrJetStreamNotEnabled) ||
+		errors.As(err, &api) && api.Code == http.StatusServiceUnavailable
 }
 
 // makeBucket makes the object store of a job where it is missing.

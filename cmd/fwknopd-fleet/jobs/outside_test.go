@@ -167,6 +167,34 @@ func TestOutside(t *testing.T) {
 	}
 }
 
+// A submitter waits for JetStream that is not there yet.
+func TestOutsideNotReady(t *testing.T) {
+	dir := t.TempDir()
+	s := must(server.NewServer(&server.Options{Host: "127.0.0.1", Port: -1, NoSigs: true, NoLog: true}))(t)
+	s.Start()
+	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
+	if !s.ReadyForConnections(wait.Timeout) {
+		t.Fatal("the server does not start")
+	}
+	nc, err := connect(t.Context(), s.ClientURL(), func(string) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	made, js := make(chan error, 1), must(jetstream.New(nc))(t)
+	go func() {
+		_, err := makeQueue(t.Context(), js, 1)
+		made <- err
+	}()
+	wait.For(t, "a request", func() bool { return must(s.Varz(nil))(t).InMsgs > 0 })
+	if err := s.EnableJetStream(&server.JetStreamConfig{StoreDir: dir}); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-made; err != nil {
+		t.Error(err)
+	}
+}
+
 // A submitter that may not do what a job takes, another cluster than that of --ca, and credentials of
 // another account are errors that say so.
 func TestOutsideRefused(t *testing.T) {
