@@ -31,11 +31,11 @@ func Encode(b []byte, v any) ([]byte, error) { return encode(b, reflect.ValueOf(
 // Decode decodes all of b into v, a pointer to a zero value. It accepts only what Encode
 // returns for the result.
 func Decode(b []byte, v any) error {
-	d := decoder{b}
+	d := decoder{NewFields(b)}
 	if err := d.decode(reflect.ValueOf(v).Elem(), 0); err != nil {
 		return err
 	}
-	if len(d.rest) > 0 {
+	if !d.Whole() {
 		return errTrailing
 	}
 	again, err := Encode(nil, reflect.ValueOf(v).Elem().Interface())
@@ -109,7 +109,7 @@ func appendString(b []byte, s string) []byte {
 }
 
 // A decoder holds what has not been decoded yet.
-type decoder struct{ rest []byte }
+type decoder struct{ Fields }
 
 func (d *decoder) decode(v reflect.Value, depth int) error {
 	if depth > maxNesting {
@@ -128,19 +128,14 @@ func (d *decoder) decode(v reflect.Value, depth int) error {
 	case reflect.Array:
 		return d.array(v)
 	case reflect.Int, reflect.Int64:
-		n, size := binary.Varint(d.rest)
-		if size <= 0 {
-			return errCut
-		}
-		d.rest = d.rest[size:]
-		v.SetInt(n)
-		return nil
+		v.SetInt(d.Signed())
+		return d.missing()
 	case reflect.Float64:
-		if len(d.rest) < 8 {
-			return errCut
+		b := d.Bytes(8)
+		if err := d.missing(); err != nil {
+			return err
 		}
-		v.SetFloat(math.Float64frombits(binary.BigEndian.Uint64(d.rest)))
-		d.rest = d.rest[8:]
+		v.SetFloat(math.Float64frombits(binary.BigEndian.Uint64(b)))
 		return nil
 	case reflect.String:
 		text, err := d.string()
@@ -194,34 +189,29 @@ func (d *decoder) compound(v reflect.Value, depth int) error {
 
 // array decodes as many bytes as the array has.
 func (d *decoder) array(v reflect.Value) error {
-	if v.Type().Elem().Kind() != reflect.Uint8 || len(d.rest) < v.Len() {
+	if v.Type().Elem().Kind() != reflect.Uint8 {
 		return errCut
 	}
-	reflect.Copy(v, reflect.ValueOf(d.rest[:v.Len()]))
-	d.rest = d.rest[v.Len():]
-	return nil
+	reflect.Copy(v, reflect.ValueOf(d.Bytes(uint64(v.Len()))))
+	return d.missing()
 }
 
 // number decodes an unsigned number.
 func (d *decoder) number() (uint64, error) {
-	n, size := binary.Uvarint(d.rest)
-	if size <= 0 {
-		return 0, errCut
-	}
-	d.rest = d.rest[size:]
-	return n, nil
+	n := d.Number(math.MaxUint64)
+	return n, d.missing()
 }
 
 // string decodes a length and as many bytes.
 func (d *decoder) string() ([]byte, error) {
-	n, err := d.number()
-	if err != nil {
-		return nil, err
+	text := d.Text(math.MaxUint64)
+	return text, d.missing()
+}
+
+// missing returns an error if something was.
+func (d *decoder) missing() error {
+	if d.Failed() {
+		return errCut
 	}
-	if n > uint64(len(d.rest)) {
-		return nil, errCut
-	}
-	text := d.rest[:n]
-	d.rest = d.rest[n:]
-	return text, nil
+	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"time"
 
+	"fwknopd/cmd/fwknopd/codec"
 	"fwknopd/parse"
 )
 
@@ -105,14 +106,14 @@ var errEvent = errors.New("an event that cannot be read")
 // decodeRecorded decodes an event from all of b, which it refers to. before is the record of the event
 // before.
 func decodeRecorded(b []byte, e *recorded, before int64) error {
-	d := fields{rest: b}
-	bits := d.number(isCut<<1 - 1)
+	d := fields{codec.NewFields(b)}
+	bits := d.Number(isCut<<1 - 1)
 	e.Reset()
-	e.record = before + int64(d.number(1<<40))
+	e.record = before + int64(d.Number(1<<40))
 	e.passed, e.Time = d.time(bits&hasPassed != 0), d.time(bits&hasTime != 0)
 	e.Src, e.Dst = d.address(), d.address()
-	fixed := d.bytes(7 + 8)
-	if d.failed {
+	fixed := d.Bytes(7 + 8)
+	if d.Failed() {
 		return errEvent
 	}
 	e.Proto, e.Origin, e.TTL, e.ICMPType, e.ICMPCode = parse.Proto(fixed[0]), parse.Origin(fixed[1]), fixed[2], fixed[3], fixed[4]
@@ -121,11 +122,11 @@ func decodeRecorded(b []byte, e *recorded, before int64) error {
 		*n = binary.LittleEndian.Uint16(fixed[7+2*i:])
 	}
 	e.Prefix = d.text()
-	d.failed = d.failed || e.Origin > parse.OriginSocket || e.record <= before
+	d.Require(e.Origin <= parse.OriginSocket && e.record > before)
 	e.filtered, e.Program, e.Container, e.DF = bits&isFiltered != 0, bits&isProgram != 0, bits&isContainer != 0, bits&isDF != 0
 	e.IPOptions, e.Fragment, e.Tagged, e.HasSeq = bits&isIPOptions != 0, bits&isFragment != 0, bits&isTagged != 0, bits&isSeq != 0
 	d.optional(bits, e.Event)
-	if d.failed || len(d.rest) > 0 {
+	if !d.Whole() {
 		return errEvent
 	}
 	return nil
@@ -134,16 +135,16 @@ func decodeRecorded(b []byte, e *recorded, before int64) error {
 // optional decodes the fields that not every event has.
 func (d *fields) optional(bits uint64, e *parse.Event) {
 	if e.HasSeq {
-		if numbers := d.bytes(8); !d.failed {
+		if numbers := d.Bytes(8); !d.Failed() {
 			e.Seq, e.Ack = binary.LittleEndian.Uint32(numbers), binary.LittleEndian.Uint32(numbers[4:])
 		}
 	}
 	if bits&isCut != 0 {
-		e.Captured, e.Whole = uint32(d.number(1<<32-1)), uint32(d.number(1<<32-1))
-		d.failed = d.failed || e.Whole <= e.Captured
+		e.Captured, e.Whole = uint32(d.Number(1<<32-1)), uint32(d.Number(1<<32-1))
+		d.Require(e.Whole > e.Captured)
 	}
 	if bits&hasOptions != 0 {
-		d.failed = !e.SetOptions(d.text()) || d.failed
+		d.Require(e.SetOptions(d.text()))
 	}
 	if bits&hasIn != 0 {
 		e.In = d.text()
@@ -153,59 +154,26 @@ func (d *fields) optional(bits uint64, e *parse.Event) {
 	}
 }
 
-// fields are what has not been decoded. After a failure they are empty.
-type fields struct {
-	rest   []byte
-	failed bool
-}
+// fields are those of an event.
+type fields struct{ codec.Fields }
 
-func (d *fields) fail() { d.rest, d.failed = nil, true }
-
-// number decodes an unsigned number of at most limit.
-func (d *fields) number(limit uint64) uint64 {
-	n, size := binary.Uvarint(d.rest)
-	if size <= 0 || n > limit {
-		d.fail()
-		return 0
-	}
-	d.rest = d.rest[size:]
-	return n
-}
-
-func (d *fields) bytes(n uint64) []byte {
-	if n > uint64(len(d.rest)) {
-		d.fail()
-		return nil
-	}
-	b := d.rest[:n:n]
-	d.rest = d.rest[n:]
-	return b
-}
-
-func (d *fields) text() []byte { return d.bytes(d.number(maxEvent)) }
+func (d *fields) text() []byte { return d.Text(maxEvent) }
 
 // time decodes a time, if there is one.
 func (d *fields) time(there bool) time.Time {
 	if !there {
 		return time.Time{}
 	}
-	seconds, size := binary.Varint(d.rest)
-	if size <= 0 {
-		d.fail()
-		return time.Time{}
-	}
-	d.rest = d.rest[size:]
-	return time.Unix(seconds, int64(d.number(1e9-1)))
+	seconds := d.Signed()
+	return time.Unix(seconds, int64(d.Number(1e9-1)))
 }
 
 func (d *fields) address() netip.AddrPort {
-	length := d.bytes(1)
-	if d.failed {
+	length := d.Bytes(1)
+	if d.Failed() {
 		return netip.AddrPort{}
 	}
-	a, ok := netip.AddrFromSlice(d.bytes(uint64(length[0])))
-	if !ok && length[0] != 0 || a.Is4In6() {
-		d.fail()
-	}
-	return netip.AddrPortFrom(a, uint16(d.number(1<<16-1)))
+	a, ok := netip.AddrFromSlice(d.Bytes(uint64(length[0])))
+	d.Require((ok || length[0] == 0) && !a.Is4In6())
+	return netip.AddrPortFrom(a, uint16(d.Number(1<<16-1)))
 }

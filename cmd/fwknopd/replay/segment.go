@@ -11,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	"fwknopd/cmd/fwknopd/codec"
 	"fwknopd/cmd/fwknopd/inputs"
 	"fwknopd/cmd/fwknopd/pipe"
 	"fwknopd/cmd/fwknopd/sources"
@@ -136,11 +137,11 @@ func readBehind(in io.Reader) (rest behindEvents, err error) {
 	if err != nil {
 		return rest, damaged(err)
 	}
-	d := fields{rest: text}
-	if rest.passed = d.time(d.number(hasPassed) != 0); d.failed {
+	d := fields{codec.NewFields(text)}
+	if rest.passed = d.time(d.Number(hasPassed) != 0); d.Failed() {
 		return rest, damaged(errEvent)
 	}
-	if err = json.Unmarshal(d.rest, &rest.facts); err == nil {
+	if err = json.Unmarshal(d.Rest(), &rest.facts); err == nil {
 		err = rest.facts.Check()
 	}
 	if err != nil {

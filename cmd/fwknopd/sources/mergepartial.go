@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"math"
 
+	"fwknopd/cmd/fwknopd/codec"
 	"fwknopd/fingerprint"
 	"fwknopd/parse"
 )
@@ -262,12 +264,12 @@ func (p *partialReader) named(result int64) bool {
 
 // decodeKind reads a result and its SYNs.
 func (p *partialReader) decodeKind(b []byte) error {
-	rest := fields(b)
-	result, n := rest.varint(), rest.uvarint()
+	rest := codec.NewFields(b)
+	result, n := rest.Signed(), rest.Number(math.MaxUint64)
 	switch {
 	case !p.c.opt.Detail:
 		return errDetail
-	case rest == nil || len(rest) > 0:
+	case !rest.Whole():
 		return errShort
 	case !p.named(result):
 		return errNoName
@@ -295,9 +297,9 @@ func (p *partialReader) tunnel(i uint16) uint16 {
 // signatures reads the indexes of signatures, which ascend.
 func (p *partialReader) signatures(b []byte) (sigs []*fingerprint.Signature, err error) {
 	set, next := p.c.opt.Matcher.Set(), uint64(0)
-	for rest := fields(b); len(rest) > 0; {
-		i := rest.uvarint()
-		if rest == nil || i < next || i >= uint64(set.Len()) {
+	for rest := codec.NewFields(b); !rest.Whole(); {
+		i := rest.Number(uint64(set.Len()))
+		if rest.Failed() || i < next || i == uint64(set.Len()) {
 			return nil, errNoName
 		}
 		sigs, next = append(sigs, set.At(int(i))), i+1
@@ -310,43 +312,41 @@ func (p *partialReader) signatures(b []byte) (sigs []*fingerprint.Signature, err
 
 // unknownSYN reads what appendUnknown wrote.
 func (p *partialReader) unknownSYN(b []byte) (u Unknown, err error) {
-	set, rest := p.c.opt.Matcher.Set(), fields(b)
-	if u.Text, err = rest.text(); err != nil {
+	set, rest := p.c.opt.Matcher.Set(), codec.NewFields(b)
+	if u.Text, err = readText(&rest); err != nil {
 		return u, err
 	}
-	nearest := rest.uvarint()
+	nearest := rest.Number(uint64(set.Len()))
 	switch {
-	case rest == nil || nearest > uint64(set.Len()):
+	case rest.Failed():
 		return u, errNoName
 	case nearest > 0:
 		u.Nearest = set.At(int(nearest - 1))
 	}
-	for len(rest) > 0 && len(u.Differs) < maxDiffers {
-		field, err := rest.text()
+	for len(rest.Rest()) > 0 && len(u.Differs) < maxDiffers {
+		field, err := readText(&rest)
 		if err != nil {
 			return u, err
 		}
 		u.Differs = append(u.Differs, field)
 	}
-	if len(rest) > 0 {
+	if !rest.Whole() {
 		return u, errText
 	}
 	return u, nil
 }
 
-// text reads a text of ASCII characters that can be printed.
-func (f *fields) text() (string, error) {
-	n := f.uvarint()
-	if *f == nil || n > uint64(len(*f)) {
+// readText reads a text of ASCII characters that can be printed.
+func readText(f *codec.Fields) (string, error) {
+	s := string(f.Text(maxItem))
+	if f.Failed() {
 		return "", errShort
 	}
-	s := string((*f)[:n])
 	for i := range len(s) {
 		if s[i] < ' ' || s[i] > '~' {
 			return "", errText
 		}
 	}
-	*f = (*f)[n:]
 	return s, nil
 }
 

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"math"
 	"time"
+
+	"fwknopd/cmd/fwknopd/codec"
 )
 
 // A record is all that a table has on one source, apart from the table.
@@ -172,89 +174,57 @@ func (r *record) decode(b []byte) error {
 	if len(b) == 0 {
 		return errDamaged
 	}
-	flags, rest := b[0], fields(b[1:])
+	flags, rest := b[0], codec.NewFields(b[1:])
 	*r = record{results: r.results[:0], first: math.MaxInt64, last: noTime}
 	if flags&isIPv4 != 0 {
 		copy(r.key[:], mapped[:])
-		rest.copyTo(r.key[prefixSize:])
+		copy(r.key[prefixSize:], rest.Bytes(v4Size))
 	} else {
-		rest.copyTo(r.key[:])
+		copy(r.key[:], rest.Bytes(keySize))
 	}
-	r.order, r.syns = rest.uvarint(), uint32(rest.uvarint())
+	r.order, r.syns = rest.Number(math.MaxUint64), uint32(rest.Number(math.MaxUint32))
 	if flags&hasTime != 0 {
-		r.first = rest.varint()
-		r.last = r.first + int64(rest.uvarint())
+		r.first = rest.Signed()
+		r.last = r.first + int64(rest.Number(math.MaxUint64))
 		if flags&wholeSeconds != 0 {
 			r.first, r.last = r.first*second, r.last*second
 		}
 	}
 	if flags&hasTunnel != 0 {
-		r.tunnel = uint16(rest.uvarint())
+		r.tunnel = uint16(rest.Number(math.MaxUint16))
 	}
 	if flags&hasResults != 0 {
-		n := rest.uvarint()
+		n := rest.Number(math.MaxUint64)
 		if n > MaxResults {
 			return errDamaged
 		}
 		for range n {
-			r.results = append(r.results, int32(rest.varint()))
+			r.results = append(r.results, int32(rest.Signed()))
 		}
 	}
 	if flags&hasOmitted != 0 {
-		r.omitted = uint32(rest.uvarint())
+		r.omitted = uint32(rest.Number(math.MaxUint32))
 	}
 	if flags&hasDecided != 0 {
-		r.decided = decided{uint32(rest.uvarint()), uint32(rest.uvarint())}
+		r.decided = decided{uint32(rest.Number(math.MaxUint32)), uint32(rest.Number(math.MaxUint32))}
 	}
-	if flags&hasPorts != 0 && !r.decodePorts(&rest) || rest == nil || len(rest) > 0 {
+	if flags&hasPorts != 0 && !r.decodePorts(&rest) || !rest.Whole() {
 		return errDamaged
 	}
 	return nil
 }
 
 // decodePorts reads votes and ports; false if they are none.
-func (r *record) decodePorts(rest *fields) bool {
-	r.votes = uint32(rest.uvarint())
-	r.ports.rest, r.ports.n = uint32(rest.uvarint()), uint32(rest.uvarint())
+func (r *record) decodePorts(rest *codec.Fields) bool {
+	r.votes = uint32(rest.Number(math.MaxUint32))
+	r.ports.rest, r.ports.n = uint32(rest.Number(math.MaxUint32)), uint32(rest.Number(math.MaxUint32))
 	if r.votes == 0 || r.ports.n > portsOfSource {
 		return false
 	}
 	for i := range r.ports.n {
-		r.ports.port[i], r.ports.count[i] = portKey(rest.uvarint()), uint32(rest.uvarint())
+		r.ports.port[i], r.ports.count[i] = portKey(rest.Number(math.MaxUint32)), uint32(rest.Number(math.MaxUint32))
 	}
 	return true
-}
-
-// fields are what is left of a record; nil if something was missing.
-type fields []byte
-
-// copyTo fills b.
-func (f *fields) copyTo(b []byte) {
-	if copy(b, *f) < len(b) {
-		*f = nil
-		return
-	}
-	*f = (*f)[len(b):]
-}
-
-func (f *fields) uvarint() uint64 {
-	v, n := binary.Uvarint(*f)
-	f.skip(n)
-	return v
-}
-
-func (f *fields) varint() int64 {
-	v, n := binary.Varint(*f)
-	f.skip(n)
-	return v
-}
-
-func (f *fields) skip(n int) {
-	if n <= 0 {
-		*f = nil
-		return
-	}
-	*f = (*f)[n:]
 }
 
 // rename puts the numbers of results and of the tunnel in place of those of another table; with nil
