@@ -202,6 +202,41 @@ func TestEventsOfTwoGateways(t *testing.T) {
 	})
 }
 
+// Who follows reads a stream that was removed and made anew from its beginning, also with fewer events than
+// were read of the former one.
+func TestFollowedAnew(t *testing.T) {
+	t.Parallel()
+	g := open(t, configs(t, 1)[0])
+	p := g.monitor(t)
+	send(t, p, 1, 5)
+	g.published(t, 5)
+	r := g.ask(t, fleetlink.Query{Follow: true, Since: 3600})
+	var objects []string
+	follow := func(from, to int) {
+		t.Helper()
+		for n := from; n <= to; n++ {
+			for len(objects) == 0 {
+				s, err := r.Next()
+				if err != nil {
+					t.Fatal(err)
+				}
+				objects = s.Objects
+			}
+			if want := fmt.Sprintf(`{"n":%d}`, n); objects[0] != want {
+				t.Fatalf("followed %s, want %s", objects[0], want)
+			}
+			objects = objects[1:]
+		}
+	}
+	follow(1, 5)
+	if err := g.JetStream().DeleteStream(t.Context(), eventStream.Name); err != nil {
+		t.Fatal(err)
+	}
+	send(t, p, 6, 8)
+	g.published(t, 8)
+	follow(6, 8)
+}
+
 // What is published while there is no quorum is stored when there is one again, each once and in order.
 func TestPartition(t *testing.T) {
 	t.Parallel()

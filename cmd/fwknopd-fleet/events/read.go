@@ -1,6 +1,7 @@
 package events
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,8 +23,8 @@ const answerTime = 5 * time.Second
 // heardTime is how long after its last word a gateway counts as heard of: each speaks every second.
 const heardTime = 5 * time.Second
 
-// pulled bounds what is on its way to a reader, in bytes.
-const pulled = 1 << 20
+// againTime is how long after a failure events are read again.
+const againTime = 200 * time.Millisecond
 
 // Read implements [fleetlink.Reader].
 func (s *Store) Read(ctx context.Context, q fleetlink.Query, tell func(fleetlink.Stored) error) error {
@@ -39,23 +40,70 @@ func (s *Store) Read(ctx context.Context, q fleetlink.Query, tell func(fleetlink
 	return errors.New(node.Reason(err))
 }
 
-// readEvents tells the events, and with Follow those to come.
+// readEvents tells the events, and with Follow those to come. What was lost on the way, or with the member
+// that leads, is read again.
 func (s *Store) readEvents(ctx context.Context, q fleetlink.Query, tell func(fleetlink.Stored) error) error {
-	c, err := s.consumer(ctx, q)
+	heard := time.Now()
+	place, since, err := s.begin(ctx, q)
 	if err != nil {
 		return err
 	}
-	messages, err := c.Messages(jetstream.PullMaxBytes(pulled))
-	if err != nil {
-		return err
-	}
-	defer messages.Stop()
-	for pending := c.CachedInfo().NumPending; q.Follow || pending > 0; {
-		m, err := next(ctx, messages, q.Follow)
-		if err != nil {
+	var refused error
+	for {
+		err := s.readFrom(ctx, &place, since, q, func(told fleetlink.Stored) error {
+			heard, refused = time.Now(), tell(told)
+			return refused
+		})
+		if err == nil || refused != nil || ctx.Err() != nil || !q.Follow && time.Since(heard) > answerTime {
 			return err
 		}
-		meta, err := m.Metadata()
+		s.forget() // it may have been removed
+		select {
+		case <-ctx.Done():
+		case <-time.After(againTime):
+		}
+	}
+}
+
+// begin returns where the events begin that a query asks for: at a place, or at a time.
+func (s *Store) begin(ctx context.Context, q fleetlink.Query) (place node.Place, since time.Time, err error) {
+	ctx, cancel := context.WithTimeout(ctx, answerTime)
+	defer cancel()
+	stream, err := s.stream(ctx, &s.events, eventStream)
+	if err != nil {
+		return place, since, err
+	}
+	if _, err := s.gateways(ctx, stream, eventSubjects, q.Gateway); err != nil {
+		return place, since, err
+	}
+	if q.Since > 0 {
+		return place, time.Now().Add(-time.Duration(min(q.Since, int64(maxAge/time.Second))) * time.Second), nil
+	}
+	info, err := stream.Info(ctx)
+	if err != nil {
+		return place, since, err
+	}
+	return node.EndOf(info), since, nil
+}
+
+// readFrom tells the events from a place on, until all are told or, with Follow, until one cannot be read.
+func (s *Store) readFrom(ctx context.Context, place *node.Place, since time.Time, q fleetlink.Query, tell func(fleetlink.Stored) error) error {
+	asking, cancel := context.WithTimeout(ctx, answerTime)
+	defer cancel()
+	stream, err := s.stream(asking, &s.events, eventStream)
+	if err != nil {
+		return err
+	}
+	if _, err := stream.Info(asking); err != nil {
+		return err
+	}
+	r, err := place.Read(asking, stream, eventSubjects+cmp.Or(q.Gateway, "*"), since)
+	if err != nil {
+		return err
+	}
+	defer r.Stop()
+	for pending := r.Pending; q.Follow || pending > 0; {
+		m, meta, err := next(ctx, r, q.Follow)
 		if err != nil {
 			return err
 		}
@@ -68,36 +116,14 @@ func (s *Store) readEvents(ctx context.Context, q fleetlink.Query, tell func(fle
 	return nil
 }
 
-// consumer returns what delivers the events that a query asks for.
-func (s *Store) consumer(ctx context.Context, q fleetlink.Query) (jetstream.Consumer, error) {
-	ctx, cancel := context.WithTimeout(ctx, answerTime)
-	defer cancel()
-	stream, err := s.stream(ctx, &s.events, eventStream)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := s.gateways(ctx, stream, eventSubjects, q.Gateway); err != nil {
-		return nil, err
-	}
-	cfg := jetstream.OrderedConsumerConfig{FilterSubjects: []string{eventSubjects + "*"}, DeliverPolicy: jetstream.DeliverNewPolicy}
-	if q.Gateway != "" {
-		cfg.FilterSubjects[0] = eventSubjects + q.Gateway
-	}
-	if q.Since > 0 {
-		start := time.Now().Add(-time.Duration(min(q.Since, int64(maxAge/time.Second))) * time.Second)
-		cfg.DeliverPolicy, cfg.OptStartTime = jetstream.DeliverByStartTimePolicy, &start
-	}
-	return stream.OrderedConsumer(ctx, cfg)
-}
-
 // next waits for a message, for ever only if one need not be there.
-func next(ctx context.Context, messages jetstream.MessagesContext, follow bool) (jetstream.Msg, error) {
+func next(ctx context.Context, r *node.Reading, follow bool) (jetstream.Msg, *jetstream.MsgMetadata, error) {
 	if !follow {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, answerTime)
 		defer cancel()
 	}
-	return messages.Next(jetstream.NextContext(ctx))
+	return r.Next(ctx)
 }
 
 // readOpen tells what is open at each gateway.

@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"sync"
-	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 	"golang.org/x/time/rate"
@@ -21,12 +20,11 @@ const (
 	heardBurst = 100
 )
 
-// hearing is how far announcements were heard.
+// hearing is how far announcements were heard. Its place is used by Hear alone.
 type hearing struct {
-	mu   sync.Mutex
-	made time.Time       // when the stream was
-	last uint64          // sequence number in it of the last that was read; 0: none was
-	open map[uint64]bool // those that were read, and are not yet passed on or given up
+	place Place
+	mu    sync.Mutex
+	open  map[uint64]bool // sequence numbers of those that were read, and are not yet passed on or given up
 }
 
 // again goes back to the first that is open: what waited in the last call of Hear is lost.
@@ -34,30 +32,9 @@ func (h *hearing) again() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for seq := range h.open {
-		h.last = min(h.last, seq-1)
+		h.place.last = min(h.place.last, seq-1)
 	}
 	h.open = make(map[uint64]bool)
-}
-
-// in returns the sequence number of the first to be read in a stream, 0 if none of it was read: it may
-// have been made anew, or restored from a copy.
-func (h *hearing) in(s *jetstream.StreamInfo) uint64 {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if !s.Created.Equal(h.made) || h.last > s.State.LastSeq {
-		h.made, h.last = s.Created, 0
-	}
-	if h.last == 0 {
-		return 0
-	}
-	return h.last + 1
-}
-
-// read notes that a message was read.
-func (h *hearing) read(seq uint64) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.last = seq
 }
 
 // set notes whether a message is open.
@@ -142,47 +119,22 @@ func (n *Node) read(ctx context.Context, say func(string, spoken)) error {
 	if err != nil {
 		return err
 	}
-	c, err := s.CreateConsumer(try, n.heardFrom(s.CachedInfo()))
+	r, err := n.hearing.place.Read(try, s, announceSubjects+n.cfg.Group+".*", n.cfg.Since)
 	if err != nil {
 		return err
 	}
-	it, err := c.Messages(jetstream.PullExpiry(4*time.Second), jetstream.PullHeartbeat(time.Second), jetstream.WithMessagesErrOnMissingHeartbeat(true))
-	if err != nil {
-		return err
-	}
-	defer context.AfterFunc(ctx, it.Stop)()
-	defer it.Stop()
-	for place := uint64(1); ; place++ {
-		m, err := it.Next()
+	defer r.Stop()
+	for {
+		m, meta, err := r.Next(ctx)
 		if err != nil {
-			return nil
-		}
-		meta, err := m.Metadata()
-		if err != nil || meta.Sequence.Consumer != place { // what is missing is read anew
 			return nil
 		}
 		n.heard(m, meta.Sequence.Stream, say)
 	}
 }
 
-// heardFrom is where to read on in a stream. The ordered consumer of the library goes on by itself, also in a
-// stream that was made anew, at the place where it was in the former one.
-func (n *Node) heardFrom(s *jetstream.StreamInfo) jetstream.ConsumerConfig {
-	c := jetstream.ConsumerConfig{
-		FilterSubjects: []string{announceSubjects + n.cfg.Group + ".*"}, AckPolicy: jetstream.AckNonePolicy, MemoryStorage: true, Replicas: 1,
-		InactiveThreshold: time.Minute,
-	}
-	if first := n.hearing.in(s); first > 0 {
-		c.DeliverPolicy, c.OptStartSeq = jetstream.DeliverByStartSequencePolicy, first
-		return c
-	}
-	c.DeliverPolicy, c.OptStartTime = jetstream.DeliverByStartTimePolicy, new(n.cfg.Since)
-	return c
-}
-
 // heard passes on the announcement with a sequence number, if it is one.
 func (n *Node) heard(m jetstream.Msg, seq uint64, say func(string, spoken)) {
-	n.hearing.read(seq)
 	by := n.announcedBy(m.Subject())
 	var a fleetlink.Announcement
 	switch {
