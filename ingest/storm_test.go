@@ -101,6 +101,9 @@ var leavesNothing = map[string]bool{"remove": true, "replace and keep nothing": 
 // size, FWKNOPD_STORM_POLL=1 does without inotify.
 func TestRotationStorm(t *testing.T) {
 	total, turns := 100000, 10
+	if testing.Short() {
+		total = 20000
+	}
 	if s := os.Getenv("FWKNOPD_STORM"); s != "" {
 		fmt.Sscan(s, &total)
 		turns = 50

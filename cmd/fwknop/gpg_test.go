@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"fwknopd/fixtures/gnupg"
+	"fwknopd/fixtures/short"
 	"fwknopd/policy/spa"
 )
 
@@ -58,6 +59,7 @@ func openGPG(t *testing.T, text []byte, hmacKey string, now time.Time) *spa.Mess
 // TestGPGKeyFiles: exported keys are enough, and a passphrase is asked for if one is
 // needed.
 func TestGPGKeyFiles(t *testing.T) {
+	short.Skip(t)
 	r := newRunner(t)
 	server, _ := keyOf(t, "server")
 	client, _ := keyOf(t, "client")

@@ -9,12 +9,14 @@ import (
 	"time"
 
 	"fwknopd/fixtures/pty"
+	"fwknopd/fixtures/short"
 	"fwknopd/fixtures/wait"
 )
 
 // TestColors: verdicts have colors on a terminal, unless the user or the terminal wants none,
 // and never in a file.
 func TestColors(t *testing.T) {
+	short.Skip(t)
 	if args := os.Getenv("FWKNOPD_COLORS"); args != "" {
 		os.Exit(run(strings.Fields(args), os.Stdin, os.Stdout, os.Stderr))
 	}

@@ -85,6 +85,7 @@ func TestSilentWorkers(t *testing.T) {
 		{"loads", "it loads for more than"},
 	} {
 		t.Run(c.mode, func(t *testing.T) {
+			t.Parallel() // they wait
 			start, _ := workers(c.mode, "answers")
 			r := newRig(t)
 			signs := make(chan struct{}, 1000)

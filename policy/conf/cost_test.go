@@ -2,6 +2,7 @@ package conf
 
 import (
 	"fmt"
+	"fwknopd/fixtures/short"
 	"fwknopd/fixtures/users"
 	"slices"
 	"strings"
@@ -10,6 +11,7 @@ import (
 
 // TestCostOfStanza: a site may have a stanza for each of thousands of users.
 func TestCostOfStanza(t *testing.T) {
+	short.Skip(t)
 	const n = 10_000
 	o := Options{FS: memFS{"access.conf": users.AccessConf(n)}, Access: "access.conf"}
 	users.Check(t, n, users.Cost{Bytes: 6 << 10, Allocations: 60, Kept: 3 << 10}, func() any {
@@ -24,9 +26,7 @@ func TestCostOfStanza(t *testing.T) {
 // TestManyStanzas: the most stanzas that are allowed load from one file, from included files
 // and from an access folder; one more is refused.
 func TestManyStanzas(t *testing.T) {
-	if testing.Short() {
-		t.Skip("loads 50,000 stanzas several times")
-	}
+	short.Skip(t)
 	all := users.AccessConf(MaxStanzas)
 	half := strings.Index(all, fmt.Sprintf("user%d\n", MaxStanzas/2))
 	half = strings.LastIndex(all[:half], "SOURCE")
@@ -59,6 +59,7 @@ func TestManyStanzas(t *testing.T) {
 
 // TestSizeLimits: a file may have 16 MiB, all files together 32 MiB.
 func TestSizeLimits(t *testing.T) {
+	short.Skip(t)
 	sized := func(n int) string { // a stanza and comments
 		text := c26()
 		return text + strings.Repeat("#\n", (n-len(text))/2) + strings.Repeat("\n", (n-len(text))%2)

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"fwknopd/fixtures/short"
 )
 
 func TestProblemString(t *testing.T) {
@@ -42,6 +44,7 @@ func TestAllProblemsAtOnce(t *testing.T) {
 
 // TestProblemsAreBounded: a file with a hundred thousand faults fills a bounded list.
 func TestProblemsAreBounded(t *testing.T) {
+	short.Skip(t)
 	var b strings.Builder
 	for i := range 100000 {
 		fmt.Fprintf(&b, "X%d;\n", i)

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"fwknopd/fixtures/short"
 )
 
 // A vault is a journal with its state file, opened again and again.
@@ -217,6 +219,7 @@ func TestJournalThatIsNotWhole(t *testing.T) {
 
 // The journal is whole, or noticed not to be, when it is cut at any byte.
 func TestCutAtEveryByte(t *testing.T) {
+	short.Skip(t)
 	v := newVault(t)
 	whole, reopen := v.leave()
 	for cut := range whole {
@@ -229,6 +232,7 @@ func TestCutAtEveryByte(t *testing.T) {
 // No message is honoured a second time whichever byte of the journal is changed. That the
 // journal is not what was left is reported, or its records are still known.
 func TestDamagedAtEveryByte(t *testing.T) {
+	short.Skip(t)
 	v := newVault(t)
 	whole, reopen := v.leave()
 	for at := range whole {

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"fwknopd/fixtures/netlab"
+	"fwknopd/fixtures/short"
 )
 
 // complete has a shell complete a command line, whose last word is the one at hand, with the
@@ -51,6 +52,7 @@ print PREPARED
 // TestCompletions has the shells complete command lines: commands, the options of the command
 // at hand, and the values that an option allows.
 func TestCompletions(t *testing.T) {
+	short.Skip(t)
 	for _, shell := range []string{"bash", "zsh", "fish"} {
 		t.Run(shell, func(t *testing.T) {
 			path, err := exec.LookPath(shell)

@@ -12,6 +12,7 @@ import (
 	"fwknopd/cmd/fwknopd/config"
 	"fwknopd/cmd/fwknopd/engine"
 	"fwknopd/cmd/fwknopd/privsep"
+	"fwknopd/fixtures/short"
 	"fwknopd/fixtures/users"
 	"fwknopd/policy"
 	"fwknopd/policy/conf"
@@ -50,6 +51,7 @@ func handOver(t *testing.T, n int) (s *setup, l *config.Loaded, e *policy.Engine
 
 // TestCostOfStanza: both processes keep no more than 6 KiB of a stanza.
 func TestCostOfStanza(t *testing.T) {
+	short.Skip(t)
 	const n = 10_000
 	users.Check(t, n, users.Cost{Bytes: 24 << 10, Allocations: 200, Kept: 6 << 10}, func() any {
 		s, l, e := handOver(t, n)
@@ -59,9 +61,7 @@ func TestCostOfStanza(t *testing.T) {
 
 // TestManyStanzas: the most stanzas that are allowed are handed over.
 func TestManyStanzas(t *testing.T) {
-	if testing.Short() {
-		t.Skip("loads 50,000 stanzas")
-	}
+	short.Skip(t)
 	s, l, _ := handOver(t, conf.MaxStanzas)
 	if n := len(s.policy.Limits.Stanzas); n != conf.MaxStanzas || l.Access.Stanzas[n-1].Usernames[0] != fmt.Sprintf("user%d", n-1) {
 		t.Errorf("%d stanzas, the last one is of %v", n, l.Access.Stanzas[n-1].Usernames)
@@ -70,6 +70,7 @@ func TestManyStanzas(t *testing.T) {
 
 // TestManyKeys: the OpenPGP keys of all stanzas have a bound, since they are handed over too.
 func TestManyKeys(t *testing.T) {
+	short.Skip(t)
 	name := filepath.Join(t.TempDir(), "keys")
 	if err := os.WriteFile(name, make([]byte, privsep.MaxKeys/2), 0o600); err != nil {
 		t.Fatal(err)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"fwknopd/enforce/monitor"
+	"fwknopd/fixtures/short"
 	"fwknopd/policy/replay"
 )
 
@@ -26,6 +27,7 @@ func hostileDigests(from, n int, sent int64) []monitor.Digest {
 // A worker that sends digests without end is refused beyond a rate, which its successors
 // share; it is said once, and messages are recorded again later.
 func TestHostileDigestsAreLimited(t *testing.T) {
+	short.Skip(t)
 	synctest.Test(t, func(t *testing.T) {
 		s := newDigestSite(t)
 		sent, written := 0, 0
@@ -108,6 +110,7 @@ func TestHostileDigestsExpire(t *testing.T) {
 // What comes at the greatest rate while records are kept fits into the journal, with any
 // age limit.
 func TestHostileDigestsFit(t *testing.T) {
+	short.Skip(t)
 	for age, want := range map[time.Duration]float64{2 * time.Minute: digestsPerSec, 24 * time.Hour: 11} {
 		b, o, now := newDigestBudget(), &replay.Options{Aging: true, MaxAge: age}, time.Unix(1e9, 0)
 		written := -digestsBurst

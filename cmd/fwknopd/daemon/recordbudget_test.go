@@ -9,6 +9,7 @@ import (
 
 	"fwknopd/cmd/fwknopd/privsep"
 	"fwknopd/cmd/fwknopd/report"
+	"fwknopd/fixtures/short"
 	"fwknopd/policy"
 )
 
@@ -98,6 +99,7 @@ func TestJunkOfADay(t *testing.T) {
 // A worker that is taken over writes no more, whatever it says, also when it is
 // restarted again and again. What the monitor does is logged nevertheless.
 func TestHostileRecordsOfADay(t *testing.T) {
+	short.Skip(t)
 	long, many := refusal(), refusal()
 	long.Decision.User = strings.Repeat("x", 10000)
 	many.Refusals = make([]policy.Refusal, report.MaxRefusals)

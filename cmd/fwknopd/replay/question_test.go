@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"fwknopd/fixtures/jsonl"
+	"fwknopd/fixtures/short"
 )
 
 // explained runs explain and returns its exit code and what it wrote.
@@ -78,6 +79,7 @@ func sameByNumber(t *testing.T, args []string) {
 
 // An explanation found by a question is the one that its number gets, in every capture.
 func TestQuestionExplainsAsNumber(t *testing.T) {
+	short.Skip(t)
 	homes := gpgHomes(t)
 	for _, v := range jsonl.Read[vector](t, vectorDir+"/vectors.jsonl") {
 		t.Run(v.Name, func(t *testing.T) {

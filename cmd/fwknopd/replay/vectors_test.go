@@ -16,6 +16,7 @@ import (
 
 	"fwknopd/cmd/fwknopd/cli"
 	"fwknopd/fixtures/jsonl"
+	"fwknopd/fixtures/short"
 	"fwknopd/parse"
 	"fwknopd/policy"
 )
@@ -139,6 +140,7 @@ func accepted(d decided) string {
 }
 
 func TestVectors(t *testing.T) {
+	short.Skip(t)
 	homes := gpgHomes(t)
 	for _, v := range jsonl.Read[vector](t, vectorDir+"/vectors.jsonl") {
 		t.Run(v.Name, func(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"fwknopd/fingerprint"
+	"fwknopd/fixtures/short"
 	"fwknopd/parse"
 )
 
@@ -36,6 +37,7 @@ func partialOf(t testing.TB, opt Options, about string, count func(*Counter)) []
 
 // Partials merged in order give what one Counter counts, whether they fit into memory or not.
 func TestPartialsChangeNothing(t *testing.T) {
+	short.Skip(t)
 	for _, sources := range []int{20, 3000, 20000} {
 		for _, storage := range []bool{false, true} {
 			t.Run(fmt.Sprint(sources, storage), func(t *testing.T) {
@@ -137,6 +139,7 @@ func smallPartial(t testing.TB) []byte {
 
 // A partial with any byte changed, cut short or continued is refused, and nothing of it is added.
 func TestDamagedPartial(t *testing.T) {
+	short.Skip(t)
 	sound := smallPartial(t)
 	refuse := func(what string, b []byte) {
 		t.Helper()

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"fwknopd/fingerprint"
+	"fwknopd/fixtures/short"
 	"fwknopd/parse"
 )
 
@@ -88,6 +89,7 @@ func rowsOf(t *testing.T, c *Counter) (rows []counted) {
 
 // Counters with storage, of several parts, count what one without storage does.
 func TestStorageChangesNothing(t *testing.T) {
+	short.Skip(t)
 	for _, sources := range []int{20, 3000, 40000} {
 		t.Run(fmt.Sprint(sources), func(t *testing.T) {
 			open := 0

@@ -12,6 +12,7 @@ import (
 
 	"fwknopd/cmd/fwknopd/codec"
 	"fwknopd/cmd/fwknopd/sources"
+	"fwknopd/fixtures/short"
 	"fwknopd/parse"
 )
 
@@ -46,6 +47,7 @@ func anything([]byte) error { return nil }
 // Partials merged in order give what one process counts, also where a timeline becomes wider and there
 // are more pairs than are kept.
 func TestPartialsChangeNothing(t *testing.T) {
+	short.Skip(t)
 	events := traffic(6000)
 	for i := range 40_000 {
 		ev := syn(source(i%1000), t0.Add(time.Duration(i)*time.Hour), uint16(i%43), 64240)
@@ -119,6 +121,7 @@ func FuzzPortion(f *testing.F) {
 
 // A partial that was damaged, or whose portion is none, adds nothing.
 func TestDamagedPartial(t *testing.T) {
+	short.Skip(t)
 	sound := partialOf(t, "about", traffic(50))
 	refuse := func(what string, b []byte) {
 		t.Helper()
