@@ -12,7 +12,7 @@ import (
 
 // Status returns what this member knows of the fleet. It asks the fleet, for two seconds at most.
 func (n *Node) Status() fleetlink.Status {
-	n.examine(context.Background(), true, examineTime)
+	n.examine(context.Background(), true)
 	use, why := n.claims.current()
 	s := fleetlink.Status{
 		V: 1, Name: n.cfg.Name, Group: n.cfg.Group, Fleet: "embedded", Asked: n.now(), Quorum: why == "", Why: why, Members: n.alive.members(),

@@ -16,9 +16,9 @@ const (
 	beatEvery   = time.Second            // this member says that it lives, and looks at the fleet
 	retryEvery  = 200 * time.Millisecond // while claims are unavailable
 	examineTime = 2 * time.Second
-	// firstExamine is for how long a look waits that is taken soon after a claim has failed: what is asked
-	// while no member leads is not answered when one does. Each further look waits longer, for a slow machine.
-	firstExamine = 250 * time.Millisecond
+	// askEvery is how often the fleet is asked again within that time: what is asked while no member leads is
+	// not answered when one does. What was asked before may still be answered, by a slow machine.
+	askEvery = 250 * time.Millisecond
 )
 
 // twinEvery is how often it is logged that another gateway has the name of this one.
@@ -50,25 +50,21 @@ func (n *Node) watch(ctx context.Context) {
 	defer tick.Stop()
 	retry := time.NewTimer(0)
 	defer retry.Stop()
-	patience := firstExamine
 	for {
+		closed := false
 		select {
 		case <-ctx.Done():
 			return
-		case <-tick.C:
-			n.minded()
-			if _, why := n.claims.current(); why == "" {
-				patience = firstExamine
-				n.examine(ctx, false, examineTime)
-			}
 		case <-n.claims.failed:
 			retry.Reset(retryEvery)
+			continue
 		case <-retry.C:
-			n.minded()
-			if _, why := n.claims.current(); why != "" {
-				n.examine(ctx, true, patience)
-				patience = min(patience*5/4, examineTime)
-			}
+			closed = true
+		case <-tick.C:
+		}
+		n.minded()
+		if _, why := n.claims.current(); (why != "") == closed {
+			n.examine(ctx, closed)
 		}
 	}
 }
@@ -91,13 +87,8 @@ func (n *Node) minded() {
 
 // examine opens claims if the fleet can decide them, or says why it cannot. A probe is written:
 // a member that still leads without knowing that it is cut off answers reads.
-func (n *Node) examine(ctx context.Context, probe bool, patience time.Duration) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	use, err := n.look(ctx)
-	if err == nil && probe {
-		err = n.probe(ctx, use)
-	}
+func (n *Node) examine(ctx context.Context, probe bool) {
+	use, err := n.ask(ctx, probe)
 	switch {
 	case ctx.Err() != nil && errors.Is(ctx.Err(), context.Canceled):
 	case err != nil:
@@ -105,6 +96,48 @@ func (n *Node) examine(ctx context.Context, probe bool, patience time.Duration) 
 	default:
 		n.denied.Store(nil)
 		n.claims.open(use)
+	}
+}
+
+// ask looks at the fleet for examineTime, again and again. The first answer counts; but where a claim has
+// failed meanwhile only that of a probe.
+func (n *Node) ask(ctx context.Context, probe bool) (usable, error) {
+	type answer struct {
+		usable
+		err    error
+		probed bool
+	}
+	ctx, cancel := context.WithTimeout(ctx, examineTime)
+	defer cancel()
+	failed := n.claims.failed
+	if probe {
+		failed = nil
+	}
+	answers := make(chan answer, examineTime/askEvery+2)
+	again := time.NewTicker(askEvery)
+	defer again.Stop()
+	look := func(probe bool) {
+		use, err := n.look(ctx)
+		if err == nil && probe {
+			err = n.probe(ctx, use)
+		}
+		answers <- answer{use, err, probe}
+	}
+	go look(probe)
+	for {
+		select {
+		case a := <-answers:
+			if a.probed == probe {
+				return a.usable, a.err
+			}
+		case <-failed:
+			failed, probe = nil, true
+			go look(probe)
+		case <-again.C:
+			go look(probe)
+		case <-ctx.Done():
+			return usable{}, ctx.Err()
+		}
 	}
 }
 
