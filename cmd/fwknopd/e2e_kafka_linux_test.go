@@ -16,8 +16,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/sasl/scram"
-
-	"fwknopd/fixtures/wait"
 )
 
 const kafkaTopic = "gate.logs"
@@ -84,10 +82,7 @@ func TestE2EKafka(t *testing.T) {
 	s.waitFor("reads here " + kafkaTopic + "/0")
 	from := func(last int) netip.Addr { return netip.AddrFrom4([4]byte{10, 77, 0, byte(last)}) }
 	knock := func(last int) []string { return strings.SplitAfter(strings.TrimSpace(kernelLines(from(last))), "\n") }
-	opened := func(last int) {
-		t.Helper()
-		wait.For(t, fmt.Sprintf("a grant for %s", from(last)), func() bool { return strings.Contains(s.events(), from(last).String()) })
-	}
+	opened := func(last int) { t.Helper(); s.waitForEvent("knock.granted", from(last).String()+`"`) }
 
 	produce(kernelLines(s.Client.V4))
 	if !s.open() {
