@@ -345,20 +345,25 @@ func TestE2EFleet(t *testing.T) {
 	}
 
 	lead, others := leading(t, all)
-	t.Logf("back after the leader was stopped: %v", b.outage(t, others[0], "stop", func() { lead.signal(syscall.SIGSTOP) }))
+	stopped := b.outage(t, others[0], "stop", func() { lead.signal(syscall.SIGSTOP) })
 	b.race(t, "stopped", 500, others...)
 	lead.signal(syscall.SIGCONT)
 	lead.whole()
 
-	b.partition(t, all)
+	cut := b.partition(t, all)
+	t.Logf("back after the leader was stopped: %v, cut off: %v", stopped, cut)
+	if best := min(stopped, cut); best > 3*time.Second {
+		t.Errorf("%v at best, more than 3s", best)
+	}
 	b.fullDisk(t, all)
 
 	b.again(t, all)
 	t.Logf("in all %v", time.Since(begun))
 }
 
-// partition cuts the leader off, at which claims are refused: at first within their second, then at once.
-func (b *book) partition(t *testing.T, all []*member) {
+// partition cuts the leader off, at which claims are refused: at first within their second, then at once. It
+// returns how long the others refuse them.
+func (b *book) partition(t *testing.T, all []*member) (outage time.Duration) {
 	lead, others := leading(t, all)
 	for _, hook := range []string{"input", "output"} {
 		lead.ns.Run(t, "nft add table inet cut")
@@ -366,7 +371,7 @@ func (b *book) partition(t *testing.T, all []*member) {
 		lead.ns.Run(t, fmt.Sprintf("nft add rule inet cut %s tcp dport 4223 drop", hook))
 		lead.ns.Run(t, fmt.Sprintf("nft add rule inet cut %s tcp sport 4223 drop", hook))
 	}
-	t.Logf("back after the leader was cut off: %v", b.outage(t, others[0], "cut", func() {}))
+	outage = b.outage(t, others[0], "cut", func() {})
 	b.race(t, "partition", 500, lead, others[0])
 	if a := lead.claim("cut off"); a.Verdict != fleetlink.Unavailable {
 		t.Errorf("the one that is cut off: %+v", a)
@@ -382,6 +387,7 @@ func (b *book) partition(t *testing.T, all []*member) {
 	}
 	lead.ns.Run(t, "nft delete table inet cut")
 	lead.whole()
+	return outage
 }
 
 // fullDisk fills the disk of the last member: the others go on, and it comes back when there is room.

@@ -9,6 +9,7 @@ import (
 
 	"fwknopd/cmd/fwknopd/privsep"
 	"fwknopd/cmd/fwknopd/worker"
+	"fwknopd/fixtures/short"
 )
 
 // playWorker is the main function of a worker that a daemon in this test program starts.
@@ -23,9 +24,7 @@ func TestMain(m *testing.M) {
 }
 
 func TestScripts(t *testing.T) {
-	if testing.Short() {
-		t.Skip("hundreds of processes, which take a second each under the race detector")
-	}
+	short.Skip(t)
 	const dir = "../../fixtures/scripts"
 	found, err := filepath.Glob(filepath.Join(dir, "*.txtar"))
 	if err != nil || len(found) == 0 {

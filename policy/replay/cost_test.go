@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"fwknopd/fixtures/short"
 )
 
 const million = 1_000_000
@@ -30,9 +32,7 @@ func cache(n int) []byte {
 }
 
 func TestMemoryAtAMillion(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes a second")
-	}
+	short.Skip(t)
 	text := cache(million)
 	var before, after runtime.MemStats
 	runtime.GC()

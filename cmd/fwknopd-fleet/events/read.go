@@ -58,10 +58,7 @@ func (s *Store) readEvents(ctx context.Context, q fleetlink.Query, tell func(fle
 			return err
 		}
 		s.forget() // it may have been removed
-		select {
-		case <-ctx.Done():
-		case <-time.After(againTime):
-		}
+		node.Pause(ctx, againTime)
 	}
 }
 
@@ -92,9 +89,6 @@ func (s *Store) readFrom(ctx context.Context, place *node.Place, since time.Time
 	defer cancel()
 	stream, err := s.stream(asking, &s.events, eventStream)
 	if err != nil {
-		return err
-	}
-	if _, err := stream.Info(asking); err != nil {
 		return err
 	}
 	r, err := place.Read(asking, stream, eventSubjects+cmp.Or(q.Gateway, "*"), since)

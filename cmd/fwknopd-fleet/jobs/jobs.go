@@ -13,7 +13,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"strings"
 	"time"
 
@@ -96,12 +95,12 @@ func jobID(s *spec, files []source) (string, error) {
 // makeQueue makes the work queue and its consumer where they are missing. JetStream that does not answer
 // yet, as just after its server was started or while a cluster elects a leader, is asked again for dialTime.
 func makeQueue(ctx context.Context, js jetstream.JetStream, replicas int) (jetstream.Stream, error) {
-	for asked := time.Now(); ; pause(ctx) {
+	for asked := time.Now(); ; node.Pause(ctx, retryWait) {
 		stream, err := findQueue(ctx, js, replicas)
 		if err == nil {
 			return stream, nil
 		}
-		if !isUnanswered(err) || time.Since(asked) > dialTime || ctx.Err() != nil {
+		if node.Reason(err) != node.NoQuorum || time.Since(asked) > dialTime || ctx.Err() != nil {
 			return nil, fmt.Errorf("work queue: %w", err)
 		}
 	}
@@ -119,13 +118,6 @@ func findQueue(ctx context.Context, js jetstream.JetStream, replicas int) (jetst
 		Durable: workers, AckPolicy: jetstream.AckExplicitPolicy, AckWait: ackWait, MaxDeliver: -1, MaxAckPending: -1,
 	})
 	return stream, err
-}
-
-// isUnanswered reports whether JetStream is not there, or not yet.
-func isUnanswered(err error) bool {
-	var api *jetstream.APIError
-	return errors.Is(err, nats.ErrNoResponders) || errors.Is(err, jetstream.ErrJetStreamNotEnabled) ||
-		errors.As(err, &api) && api.Code == http.StatusServiceUnavailable
 }
 
 // makeBucket makes the object store of a job where it is missing.

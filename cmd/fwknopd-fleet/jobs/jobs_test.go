@@ -385,6 +385,43 @@ func TestTamperedResult(t *testing.T) {
 	want.compare(t, s.submit(t.Context()))
 }
 
+// A result that is replaced while it is read, as by a worker that got the segment too, is read again.
+func TestReplacedResult(t *testing.T) {
+	s := newSite(t, optionsFor(archive(t, 100)), t.TempDir())
+	nc, js := connected(t, s.Server)
+	defer nc.Close()
+	s.js, s.patience = js, 100*time.Millisecond
+	if err := s.begin(t.Context(), 1); err != nil {
+		t.Fatal(err)
+	}
+	before, err := s.results.PutBytes(t.Context(), resultName(0), make([]byte, 1<<20))
+	if err != nil {
+		t.Fatal(err)
+	}
+	bucket, err := js.Stream(t.Context(), "OBJ_"+bucketPrefix+s.id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := bucket.Purge(t.Context(), jetstream.WithPurgeSubject("$O."+bucketPrefix+s.id+".C."+before.NUID)); err != nil {
+		t.Fatal(err)
+	}
+	got, done := []byte(nil), make(chan error, 1)
+	go func() {
+		done <- s.get(t.Context(), resultName(0), func(r io.ReadSeeker) (err error) { got, err = io.ReadAll(r); return err })
+	}()
+	wait.For(t, "a reader", func() bool {
+		info, err := bucket.Info(t.Context())
+		return err == nil && info.State.Consumers > 0
+	})
+	want := bytes.Repeat([]byte("x"), 1<<20)
+	if _, err := s.results.PutBytes(t.Context(), resultName(0), want); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err != nil || !bytes.Equal(got, want) {
+		t.Errorf("%d bytes, %v", len(got), err)
+	}
+}
+
 // A segment whose result is damaged twice is named.
 func TestDamagedTwice(t *testing.T) {
 	s := newSite(t, optionsFor(archive(t, 1000)), t.TempDir())

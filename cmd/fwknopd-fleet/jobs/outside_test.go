@@ -21,6 +21,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nkeys"
 
+	"fwknopd/cmd/fwknopd-fleet/fleetlab"
 	"fwknopd/cmd/fwknopd/cli"
 	"fwknopd/cmd/fwknopd/osreport"
 	"fwknopd/fixtures/wait"
@@ -50,15 +51,10 @@ func startCluster(t *testing.T) *cluster {
 			t.Fatal(err)
 		}
 	}
-	s := must(server.NewServer(&server.Options{
-		Host: "127.0.0.1", Port: -1, NoSigs: true, NoLog: true, JetStream: true, StoreDir: filepath.Join(c.dir, "store"),
+	s := fleetlab.Start(t, server.Options{
+		JetStream: true, StoreDir: filepath.Join(c.dir, "store"),
 		TrustedKeys: []string{must(operator.PublicKey())(t)}, AccountResolver: accounts, SystemAccount: names[1], TLSConfig: c.tls(t), TLSTimeout: wait.Timeout.Seconds(),
-	}))(t)
-	s.Start()
-	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
-	if !s.ReadyForConnections(wait.Timeout) {
-		t.Fatal("the server does not start")
-	}
+	})
 	c.url = "tls://" + s.Addr().String()
 	return c
 }
@@ -170,12 +166,7 @@ func TestOutside(t *testing.T) {
 // A submitter waits for JetStream that is not there yet.
 func TestOutsideNotReady(t *testing.T) {
 	dir := t.TempDir()
-	s := must(server.NewServer(&server.Options{Host: "127.0.0.1", Port: -1, NoSigs: true, NoLog: true}))(t)
-	s.Start()
-	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
-	if !s.ReadyForConnections(wait.Timeout) {
-		t.Fatal("the server does not start")
-	}
+	s := fleetlab.Start(t, server.Options{})
 	nc, err := connect(t.Context(), s.ClientURL(), func(string) {})
 	if err != nil {
 		t.Fatal(err)

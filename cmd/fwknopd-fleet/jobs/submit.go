@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"fwknopd/cmd/fwknopd/inputs"
@@ -50,6 +51,8 @@ type Submitter struct {
 	uploads map[string]bool // parts of segments that are in the object store
 	small   bytes.Buffer    // a result that is being merged
 	read    atomic.Int64    // bytes of the segments that were merged
+
+	patience time.Duration // 0: getTime
 }
 
 // A file is one input in order.
@@ -58,6 +61,9 @@ type file struct {
 	source
 	err error // why workers are not asked for it
 }
+
+// getTime is for how long a result is read at first.
+const getTime = 10 * time.Second
 
 const (
 	// leastSegment and mostSegment bound how much of a log a worker reads at a time: up to about a
@@ -410,9 +416,21 @@ func damaged(err error) bool {
 	return errors.Is(err, sources.ErrPartial) || errors.Is(err, jetstream.ErrDigestMismatch) || errors.Is(err, jetstream.ErrObjectNotFound)
 }
 
-// get calls f with an object, which it holds in memory if it is small.
+// get calls f with an object. What is read of one that a second worker replaces meanwhile never comes to its
+// end: it is read again, each time for twice as long.
 func (s *Submitter) get(ctx context.Context, name string, f func(io.ReadSeeker) error) error {
-	ctx, cancel := context.WithTimeout(ctx, objectTime) // else NATS gives up after 5 s
+	for limit := cmp.Or(s.patience, getTime); ; limit *= 2 {
+		err := s.getWithin(ctx, limit, name, f)
+		late := errors.Is(err, nats.ErrTimeout) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded)
+		if !late || limit > objectTime || ctx.Err() != nil {
+			return err
+		}
+	}
+}
+
+// getWithin calls f with an object, which it holds in memory if it is small.
+func (s *Submitter) getWithin(ctx context.Context, limit time.Duration, name string, f func(io.ReadSeeker) error) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	object, err := s.results.Get(ctx, name)
 	if err != nil {

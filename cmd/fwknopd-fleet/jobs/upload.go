@@ -21,6 +21,9 @@ const (
 	maxUploaded = 16
 	// objectTime bounds how long an object takes from process to process.
 	objectTime = 10 * time.Minute
+	// partTime bounds how long a part is read: one that is removed meanwhile, as another worker was done with its
+	// segment first, never comes to its end.
+	partTime = 2 * time.Minute
 )
 
 const inputPrefix = "input-" // of objects: and the segment, and the part
@@ -155,7 +158,7 @@ func (u *uploaded) Read(b []byte) (n int, err error) {
 // open opens the next part.
 func (u *uploaded) open() (err error) {
 	var ctx context.Context
-	ctx, u.cancel = context.WithTimeout(u.ctx, objectTime)
+	ctx, u.cancel = context.WithTimeout(u.ctx, partTime)
 	if u.part, err = u.objects.Get(ctx, partName(u.number, u.next)); err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"fwknopd/cmd/fwknopd-fleet/node"
 	"fwknopd/cmd/fwknopd/osreport"
 )
 
@@ -84,7 +85,7 @@ func (w *Worker) loop(ctx context.Context) {
 		if queue == nil {
 			if queue, err = w.js.Consumer(ctx, segmentStream, workers); err != nil { // no job yet, or no server
 				queue = nil
-				pause(ctx)
+				node.Pause(ctx, retryWait)
 				continue
 			}
 		}
@@ -97,15 +98,8 @@ func (w *Worker) loop(ctx context.Context) {
 		case errors.Is(err, context.DeadlineExceeded), errors.Is(err, nats.ErrTimeout), errors.Is(err, jetstream.ErrNoMessages):
 		default:
 			queue = nil
-			pause(ctx)
+			node.Pause(ctx, retryWait)
 		}
-	}
-}
-
-func pause(ctx context.Context) {
-	select {
-	case <-ctx.Done():
-	case <-time.After(retryWait):
 	}
 }
 

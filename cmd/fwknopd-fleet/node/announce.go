@@ -89,7 +89,7 @@ func (n *Node) publish(ctx context.Context, a *fleetlink.Announcement) {
 			}
 		}
 		cancel()
-		if err == nil || !pause(ctx, retryEvery) {
+		if err == nil || !Pause(ctx, retryEvery) {
 			return
 		}
 	}
@@ -101,8 +101,8 @@ func (n *Node) announcements(ctx context.Context) (jetstream.Stream, error) {
 	return n.Stream(ctx, announceConfig)
 }
 
-// pause waits, and reports whether ctx goes on.
-func pause(ctx context.Context, d time.Duration) bool {
+// Pause waits, and reports whether ctx goes on.
+func Pause(ctx context.Context, d time.Duration) bool {
 	select {
 	case <-ctx.Done():
 		return false

@@ -238,7 +238,7 @@ func (n *Node) handOver() {
 		if s, err = n.js.Stream(ctx, streamName); err == nil && s.CachedInfo().Cluster.Leader != n.cfg.Name {
 			return
 		}
-		if !pause(ctx, handOverTime/20) {
+		if !Pause(ctx, handOverTime/20) {
 			return
 		}
 	}

@@ -96,7 +96,7 @@ func (n *Node) Hear(ctx context.Context, f func(fleetlink.Heard) error) error {
 			n.logSome("announcements of %s are dropped: it makes too many", by)
 		}
 	}
-	for failures := 0; ctx.Err() == nil; pause(ctx, retryEvery) {
+	for failures := 0; ctx.Err() == nil; Pause(ctx, retryEvery) {
 		err := n.read(ctx, say)
 		if failures++; err == nil {
 			failures = 0
@@ -185,7 +185,7 @@ func (n *Node) findHolder(ctx context.Context, h *fleetlink.Heard) bool {
 				return true
 			}
 		}
-		if !pause(ctx, retryEvery) {
+		if !Pause(ctx, retryEvery) {
 			return false
 		}
 	}

@@ -35,7 +35,11 @@ type Reading struct {
 // Read begins to read the messages of a subject. Where none was read yet it begins with those that were
 // stored at since, or the first.
 func (p *Place) Read(ctx context.Context, s jetstream.Stream, subject string, since time.Time) (*Reading, error) {
-	c, err := s.CreateConsumer(ctx, p.consumer(s.CachedInfo(), subject, since))
+	info, err := s.Info(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c, err := s.CreateConsumer(ctx, p.consumer(info, subject, since))
 	if err != nil {
 		return nil, err
 	}

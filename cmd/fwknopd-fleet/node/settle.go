@@ -23,7 +23,7 @@ func (n *Node) settles(ctx context.Context) {
 	if n.server == nil || len(n.alive.all) == 1 {
 		return
 	}
-	for pause(ctx, settleEvery) {
+	for Pause(ctx, settleEvery) {
 		if !n.alive.agreed() {
 			continue
 		}

@@ -50,7 +50,7 @@ func (n *Node) complete(bucket jetstream.Stream) *jetstream.StreamInfo {
 	ctx, cancel := context.WithTimeout(context.Background(), completeTime)
 	defer cancel()
 	info := bucket.CachedInfo()
-	for current(info) < info.Config.Replicas && pause(ctx, completeTime/10) {
+	for current(info) < info.Config.Replicas && Pause(ctx, completeTime/10) {
 		if later, err := bucket.Info(ctx); err == nil {
 			info = later
 		}

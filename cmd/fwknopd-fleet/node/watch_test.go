@@ -10,7 +10,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"fwknopd/fixtures/wait"
+	"fwknopd/cmd/fwknopd-fleet/fleetlab"
 )
 
 // leaderless is the answer of a member while none leads.
@@ -20,18 +20,11 @@ const leaderless = `{"type":"io.nats.jetstream.api.v1.stream_info_response","err
 // failed meanwhile, what was asked before no longer counts.
 func TestAsksAgain(t *testing.T) {
 	t.Parallel()
-	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: -1, NoSigs: true, NoLog: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Start()
-	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
-	if !s.ReadyForConnections(wait.Timeout) {
-		t.Fatal("the server does not start")
-	}
+	s := fleetlab.Start(t, server.Options{})
 	for _, fails := range []bool{false, true} {
 		cfg := outsideConfig("gw1", s.Addr().String())
 		n := &Node{cfg: cfg, now: time.Now, alive: newAlive(cfg, time.Now), claims: newClaims(nil)}
+		var err error
 		if n.nc, err = nats.Connect(s.ClientURL()); err != nil {
 			t.Fatal(err)
 		}

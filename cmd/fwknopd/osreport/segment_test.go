@@ -20,6 +20,7 @@ import (
 	"fwknopd/cmd/fwknopd/summaries"
 	"fwknopd/fingerprint"
 	"fwknopd/fixtures/segments"
+	"fwknopd/fixtures/short"
 	"fwknopd/ingest"
 )
 
@@ -111,9 +112,7 @@ func TestSegmentsChangeNothing(t *testing.T) {
 
 // The same for each kind of summary.
 func TestSegmentsChangeNoSummary(t *testing.T) {
-	if testing.Short() {
-		t.Skip("minutes under the race detector, with no goroutine of its own")
-	}
+	short.Skip(t)
 	o := optionsFor(slices.DeleteFunc(archive(t, 4<<20), func(name string) bool { return ingest.Takes(name, IsEvent) }))
 	for form, sum := range map[string]summaries.Output{
 		"text":    {Text: true},
