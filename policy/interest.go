@@ -20,6 +20,13 @@ func (e *Engine) Interest() Interest {
 	return Interest{Messages: len(e.spa) > 0, Carrier: e.carrier, MinLen: e.minLen, Knocks: e.tracker != nil}
 }
 
+// Or returns the interest in what matters to i or to other, whose engine has the same configuration
+// but for its stanzas.
+func (i Interest) Or(other Interest) Interest {
+	i.Messages, i.Knocks = i.Messages || other.Messages, i.Knocks || other.Knocks
+	return i
+}
+
 // Wants reports whether the event matters; filtered: PCAP_FILTER does not match it. buf is room for a
 // text that came over HTTP, [spa.MaxText] bytes.
 func (i *Interest) Wants(ev *parse.Event, filtered bool, buf []byte) bool {

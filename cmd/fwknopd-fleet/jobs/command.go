@@ -140,7 +140,7 @@ func Submit(args []string, stdout, stderr io.Writer) int {
 
 // Options that go with one of the two things that are done.
 var (
-	ofReplay = []string{"access-file", "access-folder", "pcap-filter", "digest-file", "state", "strict-perms", "no-gpg", "resolve", "all-modes", "fail-on"}
+	ofReplay = []string{"access-file", "access-folder", "pcap-filter", "digest-file", "state", "strict-perms", "no-gpg", "resolve", "all-modes", "fail-on", "what-if"}
 	ofReport = []string{"fw-log", "pcap-file", "brief", "verbose", "inner", "memory", "summary", "unknown", "report", "top"}
 )
 

@@ -20,6 +20,7 @@ func TestRefused(t *testing.T) {
 		"--os --listen 127.0.0.1:0 --top 0 --summary a.log":       "--top: 1 to 100000",
 		"--os --listen 127.0.0.1:0 --format ecs a.log":            "--format ecs goes with --replay",
 		"--os --listen 127.0.0.1:0 --access-file a.conf a.log":    "--access-file goes with --replay",
+		"--os --listen 127.0.0.1:0 --what-if b.conf a.log":        "--what-if goes with --replay",
 		"--os --listen 127.0.0.1:0 --fail-on granted a.log":       "--fail-on goes with --replay",
 		"--replay --listen 127.0.0.1:0 --brief a.log":             "--brief goes with --os",
 		"--replay --listen 127.0.0.1:0 --memory 8MiB a.log":       "--memory goes with --os",

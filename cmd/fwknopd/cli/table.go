@@ -180,7 +180,7 @@ var options = []option{
 	{in: deciding | FleetSubmit, name: "resolve", kind: switchOn, help: "look up host names of NAT requests", into: func(o *Options) any { return &o.Resolve }},
 	{in: deciding | FleetSubmit, name: "all-modes", kind: switchOn, help: "let every stanza take part, whatever AUTH_MODE says", into: func(o *Options) any { return &o.AllModes }},
 	{in: Replay | FleetSubmit, name: "fail-on", kind: list, arg: "WHAT", help: "end with 4 if there was one: refused, granted, command, malformed", into: func(o *Options) any { return &o.FailOn }},
-	{in: Replay, name: "what-if", kind: text, arg: "FILE", help: "print only what these stanzas would decide differently", into: func(o *Options) any { return &o.WhatIf }},
+	{in: Replay | FleetSubmit, name: "what-if", kind: text, arg: "FILE", help: "print only what these stanzas would decide differently", into: func(o *Options) any { return &o.WhatIf }},
 	{in: Explain, name: "record", kind: text, arg: "[FILE:]N", help: "number of the packet in FILE, from 1; of several files as replay names it", into: func(o *Options) any { return &o.Record }},
 	{in: Explain, name: "payload", kind: text, arg: "BASE64", help: "an SPA packet as it was on the wire", into: func(o *Options) any { return &o.Payload }},
 	{in: Explain, name: "src", kind: text, arg: "IP|NET", help: "explain decisions about this source; with --payload: where it came from, also as IP:PORT (127.0.0.1)", into: func(o *Options) any { return &o.Src }},

@@ -20,16 +20,14 @@ type Job struct {
 	at     ingest.Position
 }
 
-// NewJob loads the configuration of a job. Its errors are for [Job.Exit].
+// NewJob loads the configuration of a job, which has no --report: workers do not pass on all that it
+// counts. Its errors are for [Job.Exit].
 func NewJob(f *cli.Options, stdout, stderr io.Writer) (*Job, error) {
 	j := &Job{o: newOptions(f, nil, stdout, stderr)}
-	err := j.o.checkReplay()
-	if err == nil && (f.WhatIf != "" || j.o.summary.Asked()) {
-		err = errors.New("--what-if and --report are for one machine: workers pass on what one configuration decides about")
-	}
-	if err != nil {
+	if err := j.o.checkReplay(); err != nil {
 		return j, usageError{err}
 	}
+	var err error
 	j.r, j.frames, err = j.o.newRun()
 	return j, err
 }
@@ -47,10 +45,11 @@ func (j *Job) Exit(err error) int {
 
 // Spec returns what segments are to be read with.
 func (j *Job) Spec() Spec {
-	s := j.r.server
-	return Spec{
-		Filter: s.PcapFilter, AllFrames: j.frames.all, Match: s.FWMsgSearch, KernelOnly: s.KernelLogOnly, Interest: j.r.Interest(),
+	s, interest := j.r.server, j.r.Interest()
+	if j.r.other != nil {
+		interest = interest.Or(j.r.other.Interest())
 	}
+	return Spec{Filter: s.PcapFilter, AllFrames: j.frames.all, Match: s.FWMsgSearch, KernelOnly: s.KernelLogOnly, Interest: interest}
 }
 
 // Log returns where the order of the files is said, and what is wrong with them.
