@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -20,6 +19,7 @@ import (
 	"fwknopd/cmd/fwknopd/worker"
 	"fwknopd/enforce/monitor"
 	"fwknopd/fixtures/netlab"
+	"fwknopd/fixtures/ownprogram"
 	"fwknopd/fixtures/wait"
 )
 
@@ -129,19 +129,7 @@ func (h *hostile) attack() error {
 func (s *site) hostile(plan string) {
 	s.t.Helper()
 	s.program = filepath.Join(s.dir, "fwknopd")
-	own, err := os.Open("/proc/self/exe")
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer own.Close()
-	copied, err := os.OpenFile(s.program, os.O_WRONLY|os.O_CREATE, 0o755)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	_, err = io.Copy(copied, own)
-	if closeErr := copied.Close(); err != nil || closeErr != nil {
-		s.t.Fatal(err, closeErr)
-	}
+	ownprogram.Copy(s.t, s.program, 0o755)
 	for name, text := range map[string]string{planFile: plan, resultFile: ""} {
 		s.write(name, text)
 		if err := os.Chmod(filepath.Join(s.dir, name), 0o666); err != nil {

@@ -32,6 +32,8 @@ type Command struct {
 	Files       []*os.File    // descriptors from 3 on
 	KillAtOnce  bool          // on a timeout: SIGKILL without SIGTERM before it
 	Started     func(pid int) // may be nil
+
+	delay time.Duration // 0: outputDelay
 }
 
 // A Result is how a program ended.
@@ -61,6 +63,8 @@ func (c *Command) timeout() time.Duration {
 	return c.Timeout
 }
 
+func (c *Command) outputDelay() time.Duration { return cmp.Or(c.delay, outputDelay) }
+
 // ErrEmpty is a command without a program.
 var ErrEmpty = errors.New("empty command")
 
@@ -86,15 +90,22 @@ func run(ctx context.Context, c Command, stdout, stderr *prefixBuffer) (Result, 
 
 // start starts c, whose time begins, and returns what waits for its end. That has to be called.
 func start(ctx context.Context, c Command, stdout, stderr *prefixBuffer) (wait func() Result, err error) {
-	cmd, err := prepare(c, stdout, stderr)
+	cmd, err := prepare(c)
 	if err != nil {
 		return nil, err
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	streams, err := connect(cmd, stdout, stderr)
+	if err != nil {
+		return nil, err
+	}
 	begin := time.Now()
-	if err := cmd.Start(); err != nil {
+	err = cmd.Start()
+	closeEnds(cmd)
+	if err != nil {
+		endAll(streams, begin)
 		return nil, err
 	}
 	ended := running.add(func() { syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) })
@@ -105,7 +116,8 @@ func start(ctx context.Context, c Command, stdout, stderr *prefixBuffer) (wait f
 	go func() {
 		defer close(done)
 		defer ended()
-		cmd.Wait() // its error is in ProcessState, or about lingering output
+		cmd.Wait() // its error is in ProcessState, or about input that was not read
+		endAll(streams, time.Now().Add(c.outputDelay()))
 	}()
 	limit := time.NewTimer(c.timeout())
 	return func() Result {
@@ -115,7 +127,7 @@ func start(ctx context.Context, c Command, stdout, stderr *prefixBuffer) (wait f
 	}, nil
 }
 
-func prepare(c Command, stdout, stderr *prefixBuffer) (*exec.Cmd, error) {
+func prepare(c Command) (*exec.Cmd, error) {
 	if len(c.Argv) == 0 || c.Argv[0] == "" {
 		return nil, ErrEmpty
 	}
@@ -132,7 +144,7 @@ func prepare(c Command, stdout, stderr *prefixBuffer) (*exec.Cmd, error) {
 		return nil, err
 	}
 	cmd := &exec.Cmd{
-		Path: path, Args: c.Argv, Env: env, Dir: cmp.Or(c.Dir, "/"), Stdout: stdout, Stderr: stderr, WaitDelay: outputDelay,
+		Path: path, Args: c.Argv, Env: env, Dir: cmp.Or(c.Dir, "/"), WaitDelay: outputDelay,
 		ExtraFiles: c.Files, SysProcAttr: &syscall.SysProcAttr{Setpgid: true, Credential: cred},
 	}
 	if c.Stdin != "" {

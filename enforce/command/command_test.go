@@ -119,6 +119,27 @@ func alive(pid int) bool {
 	return !strings.HasPrefix(rest, "Z")
 }
 
+// TestOutputIsWhole: what a program wrote before it ended is there, however late this process reads it, also
+// where a child of the program holds the pipe.
+func TestOutputIsWhole(t *testing.T) {
+	const size = 60_000 // fits into a pipe
+	for name, script := range map[string]string{
+		"ends":          "exec head -c 60000 /dev/zero",
+		"child":         "head -c 60000 /dev/zero; sleep 3 & echo >&2",
+		"child writes":  "head -c 60000 /dev/zero; (while sleep 0.01; do echo more; done) & echo >&2",
+		"both streams":  "head -c 60000 /dev/zero; head -c 10 /dev/zero >&2",
+		"after a child": "(exec head -c 60000 /dev/zero)",
+	} {
+		for range 20 {
+			text, err := Output(ctx, Command{Argv: []string{"sh", "-c", script}, MaxOutput: 1 << 20, delay: 1})
+			if err != nil || len(text) < size || strings.Trim(text[:size], "\x00") != "" {
+				t.Errorf("%s: %d bytes, %v, want %d", name, len(text), err, size)
+				break
+			}
+		}
+	}
+}
+
 func TestRunDoesNotWaitForWhatStays(t *testing.T) {
 	got, err := Run(ctx, Command{Argv: []string{"/bin/sh", "-c", "sleep 5 & echo started"}})
 	if err != nil || got.Output != "started\n" || got.Took > 3*time.Second || got.TimedOut {

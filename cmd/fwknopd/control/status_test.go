@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"fwknopd/fixtures/ownprogram"
 )
 
 func TestStatus(t *testing.T) {
@@ -164,21 +166,7 @@ func strangers(t *testing.T, pidFile string) map[string]func() (answer func()) {
 func copied(t *testing.T) string {
 	t.Helper()
 	name := filepath.Join(t.TempDir(), "stranger")
-	in, err := os.Open("/proc/self/exe")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer in.Close()
-	out, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE, 0o700)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := io.Copy(out, in); err != nil {
-		t.Fatal(err)
-	}
-	if err := out.Close(); err != nil {
-		t.Fatal(err)
-	}
+	ownprogram.Copy(t, name, 0o700)
 	return name
 }
 
