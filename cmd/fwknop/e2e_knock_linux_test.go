@@ -93,16 +93,9 @@ func portOfCase(i int) uint16 { return uint16(3000 + i) } // as knocked.fill
 
 // loggingFirewall drops and logs all that is new, and counts the knocks of a case.
 func (k *knocked) loggingFirewall() {
-	for _, tool := range []string{"iptables", "ip6tables"} {
-		for _, rule := range []string{"-P INPUT DROP", "-A INPUT -i lo -j ACCEPT", "-A INPUT -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT",
-			"-A INPUT -p ipv6-icmp --icmpv6-type neighbour-solicitation -j ACCEPT", "-A INPUT -p ipv6-icmp --icmpv6-type neighbour-advertisement -j ACCEPT",
-			"-A INPUT -p tcp --dport 7400", "-A INPUT -j LOG --log-prefix " + k.Server.Name} {
-			if tool == "iptables" && strings.Contains(rule, "ipv6-icmp") {
-				continue
-			}
-			k.Server.Run(k.t, tool+" "+rule)
-		}
-	}
+	k.Server.Tables(k.t, "iptables", "-A INPUT -i lo -j ACCEPT")
+	k.Server.ClosedTables(k.t, "iptables", "INPUT")
+	k.Server.Tables(k.t, "iptables", "-A INPUT -p tcp --dport 7400", "-A INPUT -j LOG --log-prefix "+k.Server.Name)
 }
 
 // echoRefused: without the right to ICMP the client sends no part of a sequence, and says

@@ -25,14 +25,8 @@ const (
 // echo servers behind it.
 func behindFirewall(t *testing.T) *knocked {
 	k := newKnocked(t)
-	for _, tool := range []string{"iptables", "ip6tables"} {
-		k.Server.Run(t, fmt.Sprintf("%s -A INPUT -p tcp --dport %d -j REJECT --reject-with tcp-reset", tool, rejected))
-		for _, chain := range []string{"INPUT", "FORWARD"} {
-			k.Server.Run(t, tool+" -P "+chain+" DROP")
-			k.Server.Run(t, tool+" -A "+chain+" -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT")
-		}
-	}
-	k.Server.Run(t, "ip6tables -A INPUT -p icmpv6 -j ACCEPT")
+	k.Server.Tables(t, "iptables", fmt.Sprintf("-A INPUT -p tcp --dport %d -j REJECT --reject-with tcp-reset", rejected))
+	k.Server.ClosedTables(t, "iptables", "INPUT", "FORWARD")
 	netlab.Serve(t, k.Server, "tcp", openPort)
 	netlab.Serve(t, k.Inside, "tcp", openPort)
 	k.write("access.conf", waitRules+waitKeys)

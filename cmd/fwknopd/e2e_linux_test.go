@@ -49,15 +49,10 @@ var program = sync.OnceValues(func() (string, error) {
 // connections.
 var firewalls = map[string]func(t testing.TB, ns *netlab.NS){
 	"iptables": func(t testing.TB, ns *netlab.NS) {
-		for _, tool := range []string{"iptables", "ip6tables"} {
-			ns.Run(t, tool+" -P INPUT DROP")
-			ns.Run(t, tool+" -P FORWARD DROP")
-			ns.Run(t, tool+" -A INPUT -i lo -j ACCEPT")
-			ns.Run(t, tool+" -A INPUT -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT")
-			ns.Run(t, tool+" -A FORWARD -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT")
-			ns.Run(t, fmt.Sprintf("%s -A INPUT -p udp --dport %d -j ACCEPT", tool, spaPort))
-		}
-		ns.Run(t, "ip6tables -A INPUT -p icmpv6 -j ACCEPT")
+		ns.Tables(t, "iptables", "-P INPUT DROP", "-P FORWARD DROP", "-A INPUT -i lo -j ACCEPT",
+			"-A INPUT -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT",
+			"-A FORWARD -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT",
+			fmt.Sprintf("-A INPUT -p udp --dport %d -j ACCEPT", spaPort), "-A INPUT -p icmpv6 -j ACCEPT")
 	},
 	"nftables": func(t testing.TB, ns *netlab.NS) {
 		ns.RunInput(t, fmt.Sprintf(`table inet filter {

@@ -31,9 +31,7 @@ func dial(t *testing.T, lab *netlab.Lab, addr string) (conn net.Conn) {
 func TestEstablished(t *testing.T) {
 	netlab.Need(t, "iptables", "ip6tables")
 	lab := netlab.New(t)
-	for _, tool := range []string{"iptables", "ip6tables"} { // a rule with a state makes the kernel track
-		lab.Server.Run(t, tool+" -A INPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT")
-	}
+	lab.Server.Tables(t, "iptables", "-A INPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT") // a rule with a state makes the kernel track
 	netlab.Serve(t, lab.Server, "tcp", 22)
 	netlab.Serve(t, lab.Server, "tcp", 80)
 	ssh := dial(t, lab, net.JoinHostPort(lab.Server.V4.String(), "22"))

@@ -28,25 +28,14 @@ func carries(c net.Conn) bool {
 
 // restrict lets the server's packets out, and of the client's only those of connections.
 func restrict(t *testing.T, ns *netlab.NS) {
-	for _, tool := range []string{"iptables", "ip6tables"} {
-		ns.Run(t, tool+" -P INPUT DROP")
-		ns.Run(t, tool+" -P FORWARD DROP")
-		ns.Run(t, tool+" -A FORWARD -m conntrack --ctstate ESTABLISHED -j ACCEPT")
-		ns.Run(t, tool+" -A INPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT")
-		for _, port := range []string{"22", "80"} {
-			ns.Run(t, tool+" -A INPUT -p tcp --dport "+port+" -j ACCEPT")
-		}
-		ns.Run(t, tool+" -A INPUT -p udp --dport 53 -j ACCEPT")
-	}
-	ns.Run(t, "ip6tables -I INPUT -p icmpv6 -j ACCEPT")
+	ns.Tables(t, "iptables", "-P INPUT DROP", "-P FORWARD DROP",
+		"-A FORWARD -m conntrack --ctstate ESTABLISHED -j ACCEPT", "-A INPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT",
+		"-A INPUT -p icmpv6 -j ACCEPT", "-A INPUT -p tcp --dport 22 -j ACCEPT", "-A INPUT -p tcp --dport 80 -j ACCEPT",
+		"-A INPUT -p udp --dport 53 -j ACCEPT")
 }
 
 func shut(t *testing.T, ns *netlab.NS) {
-	for _, tool := range []string{"iptables", "ip6tables"} {
-		for _, rule := range []string{"tcp --dport 22", "tcp --dport 80", "udp --dport 53"} {
-			ns.Run(t, tool+" -D INPUT -p "+rule+" -j ACCEPT")
-		}
-	}
+	ns.Tables(t, "iptables", "-D INPUT -p tcp --dport 22 -j ACCEPT", "-D INPUT -p tcp --dport 80 -j ACCEPT", "-D INPUT -p udp --dport 53 -j ACCEPT")
 }
 
 func grantTo(client netip.Addr, proto enforce.Proto, port uint16) enforce.Grant {

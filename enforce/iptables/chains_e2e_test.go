@@ -13,20 +13,19 @@ import (
 )
 
 // eachVariant runs a test with a fresh lab for iptables-nft and iptables-legacy.
-func eachVariant(t *testing.T, test func(t *testing.T, lab *netlab.Lab, p pair)) {
+func eachVariant(t *testing.T, test func(t *testing.T, lab *netlab.Lab, program string)) {
 	for _, name := range []string{"nft", "legacy"} {
 		t.Run(name, func(t *testing.T) {
-			p := pair{"iptables-" + name, "ip6tables-" + name}
-			netlab.Need(t, p.v4, p.v6)
+			netlab.Need(t, "iptables-"+name, "ip6tables-"+name)
 			t.Parallel()
-			test(t, netlab.New(t), p)
+			test(t, netlab.New(t), "iptables-"+name)
 		})
 	}
 }
 
-func (p pair) open(t *testing.T, cfg Config) *Backend {
+func backend(t *testing.T, program string, cfg Config) *Backend {
 	t.Helper()
-	cfg.Path = p.v4
+	cfg.Path = program
 	b, err := New(ctx, cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -42,11 +41,11 @@ func userChain(from string, jumpPos int, to string, rulePos int) map[enforce.Rol
 
 // TestUserChain hangs our chain on a chain of the user's, as with DOCKER-USER.
 func TestUserChain(t *testing.T) {
-	eachVariant(t, func(t *testing.T, lab *netlab.Lab, p pair) {
-		p.run("-N DOCKER-USER", "-A DOCKER-USER -j DROP", "-I INPUT -j DOCKER-USER")(t, lab.Server)
+	eachVariant(t, func(t *testing.T, lab *netlab.Lab, program string) {
+		lab.Server.Tables(t, program, "-N DOCKER-USER", "-A DOCKER-USER -j DROP", "-I INPUT -j DOCKER-USER")
 		netlab.Serve(t, lab.Server, "tcp", 22)
 		lab.Server.Do(func() {
-			b := p.open(t, Config{Chains: userChain("DOCKER-USER", 9, "KNOCK", 1)})
+			b := backend(t, program, Config{Chains: userChain("DOCKER-USER", 9, "KNOCK", 1)})
 			g := enforce.Grant{Src: lab.Client.V4, Ports: []enforce.Port{{Proto: enforce.TCP, Number: 22}}, Expires: time.Now().Add(time.Minute), Stanza: 3}
 			if err := enforce.Open(ctx, b, g); err != nil {
 				t.Fatal(err)
@@ -54,14 +53,14 @@ func TestUserChain(t *testing.T) {
 		})
 		// The jump stands behind the user's rule, as defined: position
 		// 9 of a chain with one rule is the end.
-		rules := strings.Split(lab.Server.Run(t, p.v4+" -S DOCKER-USER"), "\n")
+		rules := strings.Split(lab.Server.Run(t, program+" -S DOCKER-USER"), "\n")
 		if len(rules) < 3 || rules[2] != "-A DOCKER-USER -j KNOCK" {
 			t.Errorf("DOCKER-USER is %q", rules)
 		}
 		if netlab.CanConnect(lab.Client, lab.Server.V4, 22, 150*time.Millisecond) {
 			t.Error("open behind a DROP")
 		}
-		p.run("-D DOCKER-USER -j DROP", "-A DOCKER-USER -j DROP")(t, lab.Server)
+		lab.Server.Tables(t, program, "-D DOCKER-USER -j DROP", "-A DOCKER-USER -j DROP")
 		if !netlab.CanConnect(lab.Client, lab.Server.V4, 22, 2*time.Second) {
 			t.Error("not open before the DROP")
 		}
@@ -69,9 +68,9 @@ func TestUserChain(t *testing.T) {
 }
 
 func TestNoSuchChain(t *testing.T) {
-	eachVariant(t, func(t *testing.T, lab *netlab.Lab, p pair) {
+	eachVariant(t, func(t *testing.T, lab *netlab.Lab, program string) {
 		lab.Server.Do(func() {
-			b := p.open(t, Config{Chains: userChain("DOCKER-USER", 1, "KNOCK", 1)})
+			b := backend(t, program, Config{Chains: userChain("DOCKER-USER", 1, "KNOCK", 1)})
 			if err := b.Setup(ctx); !errors.Is(err, errNoChain) {
 				t.Errorf("Setup = %v, want %v", err, errNoChain)
 			}
@@ -81,11 +80,11 @@ func TestNoSuchChain(t *testing.T) {
 
 // TestPositions: the jump where it is defined, rules prepended or appended.
 func TestPositions(t *testing.T) {
-	eachVariant(t, func(t *testing.T, lab *netlab.Lab, p pair) {
-		p.run("-A INPUT -p tcp --dport 1 -j ACCEPT", "-A INPUT -p tcp --dport 2 -j ACCEPT")(t, lab.Server)
+	eachVariant(t, func(t *testing.T, lab *netlab.Lab, program string) {
+		lab.Server.Tables(t, program, "-A INPUT -p tcp --dport 1 -j ACCEPT", "-A INPUT -p tcp --dport 2 -j ACCEPT")
 		order := func(cfg Config) string {
 			lab.Server.Do(func() {
-				b := p.open(t, cfg)
+				b := backend(t, program, cfg)
 				if err := b.Teardown(ctx); err != nil {
 					t.Fatal(err)
 				}
@@ -97,7 +96,7 @@ func TestPositions(t *testing.T) {
 				}
 			})
 			var ports []string
-			for _, line := range strings.Split(lab.Server.Run(t, p.v4+" -S FWKNOP_INPUT"), "\n") {
+			for _, line := range strings.Split(lab.Server.Run(t, program+" -S FWKNOP_INPUT"), "\n") {
 				if _, rest, ok := strings.Cut(line, "--dport "); ok {
 					ports = append(ports, rest[:1])
 				}
@@ -107,7 +106,7 @@ func TestPositions(t *testing.T) {
 		if got := order(Config{Chains: userChain("INPUT", 2, "FWKNOP_INPUT", 1)}); got != "3 2 1" {
 			t.Errorf("first position: %s", got)
 		}
-		if rules := strings.Split(lab.Server.Run(t, p.v4+" -S INPUT"), "\n"); rules[2] != "-A INPUT -j FWKNOP_INPUT" {
+		if rules := strings.Split(lab.Server.Run(t, program+" -S INPUT"), "\n"); rules[2] != "-A INPUT -j FWKNOP_INPUT" {
 			t.Errorf("INPUT is %q, want the jump second", rules)
 		}
 		if got := order(Config{Chains: userChain("INPUT", 1, "FWKNOP_INPUT", 2)}); got != "1 3 2" {
@@ -124,16 +123,16 @@ func TestPositions(t *testing.T) {
 
 // TestJumpExact: a jump with further matches is not the jump.
 func TestJumpExact(t *testing.T) {
-	eachVariant(t, func(t *testing.T, lab *netlab.Lab, p pair) {
-		p.run("-N FWKNOP_INPUT", "-A INPUT -i eth9 -j FWKNOP_INPUT")(t, lab.Server)
+	eachVariant(t, func(t *testing.T, lab *netlab.Lab, program string) {
+		lab.Server.Tables(t, program, "-N FWKNOP_INPUT", "-A INPUT -i eth9 -j FWKNOP_INPUT")
 		for range 2 {
 			lab.Server.Do(func() {
-				if err := p.open(t, Config{}).Setup(ctx); err != nil {
+				if err := backend(t, program, Config{}).Setup(ctx); err != nil {
 					t.Fatal(err)
 				}
 			})
 		}
-		rules := lab.Server.Run(t, p.v4+" -S INPUT")
+		rules := lab.Server.Run(t, program+" -S INPUT")
 		if strings.Count(rules, "-A INPUT -j FWKNOP_INPUT\n") != 1 || !strings.Contains(rules, "-i eth9 -j FWKNOP_INPUT") {
 			t.Errorf("INPUT is\n%s, want our jump once and the other left", rules)
 		}
@@ -142,15 +141,15 @@ func TestJumpExact(t *testing.T) {
 
 // TestWatch: changes by others are heard, our own are not.
 func TestWatch(t *testing.T) {
-	p := pair{"iptables-nft", "ip6tables-nft"}
-	netlab.Need(t, p.v4, p.v6)
+	const program = "iptables-nft"
+	netlab.Need(t, program, "ip6tables-nft")
 	lab := netlab.New(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	var b *Backend
 	var changed <-chan struct{}
 	g := enforce.Grant{Src: lab.Client.V4, Ports: []enforce.Port{{Proto: enforce.TCP, Number: 22}}, Expires: time.Now().Add(time.Minute), Stanza: 3}
 	lab.Server.Do(func() {
-		b = p.open(t, Config{})
+		b = backend(t, program, Config{})
 		if err := enforce.Open(ctx, b, g); err != nil {
 			t.Fatal(err)
 		}

@@ -83,8 +83,8 @@ func TestForeign(t *testing.T) {
 // TestTakesOver: rules that the 2.6 daemon left are found and closed, and stay as they
 // are until then, also beside a grant of ours; what others put into our chain stays.
 func TestTakesOver(t *testing.T) {
-	eachVariant(t, func(t *testing.T, lab *netlab.Lab, p pair) {
-		p.protect(t, lab.Server)
+	eachVariant(t, func(t *testing.T, lab *netlab.Lab, program string) {
+		lab.Server.ClosedTables(t, program, "INPUT", "FORWARD", "OUTPUT")
 		end := time.Now().Add(time.Hour).Truncate(time.Second)
 		mark := fmt.Sprintf(" -m comment --comment _exp_%d", end.Unix())
 		client, inside := lab.Client.V4.String(), "10.9.9.9"
@@ -102,15 +102,15 @@ func TestTakesOver(t *testing.T) {
 			"-A FWKNOP_INPUT -i eth9 -p tcp --dport 99 -j ACCEPT",
 			"-A FWKNOP_INPUT -s " + client + " -p tcp --dport 22 -m comment --comment _exp_NNN -j ACCEPT",
 		}, left...) {
-			lab.Server.Run(t, p.v4+" "+args)
+			lab.Server.Run(t, program+" "+args)
 		}
 		policy := func() string {
-			return lab.Server.Run(t, p.v4+" -S FWKNOP_INPUT") + lab.Server.Run(t, p.v4+" -S FWKNOP_FORWARD") + lab.Server.Run(t, p.v4+" -t nat -S")
+			return lab.Server.Run(t, program+" -S FWKNOP_INPUT") + lab.Server.Run(t, program+" -S FWKNOP_FORWARD") + lab.Server.Run(t, program+" -t nat -S")
 		}
 		before := policy()
 		ours := enforce.Grant{Src: lab.Client.V4, Ports: []enforce.Port{{Proto: enforce.TCP, Number: 22}}, Expires: end, Stanza: 3}
 		lab.Server.Do(func() {
-			b := p.open(t, Config{})
+			b := backend(t, program, Config{})
 			if err := enforce.Open(ctx, b, ours); err != nil {
 				t.Fatal(err)
 			}

@@ -65,36 +65,19 @@ func setUp(t testing.TB, cfg Config) *Backend {
 // connections. strict takes the rule for known connections from the output hook.
 type wall struct{ up, strict, wipe func(testing.TB, *netlab.NS) }
 
-func tables(v4 string) wall {
-	v6 := "ip6" + v4[2:]
-	run := func(lines ...string) func(testing.TB, *netlab.NS) {
-		return func(t testing.TB, ns *netlab.NS) {
-			t.Helper()
-			for _, l := range lines {
-				ns.Run(t, v4+" -w "+l)
-				ns.Run(t, v6+" -w "+l)
-			}
-		}
-	}
+func tables(program string) wall {
 	up := func(t testing.TB, ns *netlab.NS) {
 		t.Helper()
-		run("-t nat -P PREROUTING ACCEPT", "-t nat -P POSTROUTING ACCEPT")(t, ns) // builtin chains stay
-		for _, c := range []string{"INPUT", "FORWARD", "OUTPUT"} {
-			run("-A "+c+" -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT", "-P "+c+" DROP")(t, ns)
-			for _, kind := range []string{"135", "136"} { // neighbour discovery
-				ns.Run(t, v6+" -w -A "+c+" -p icmpv6 --icmpv6-type "+kind+" -j ACCEPT")
-			}
-		}
+		ns.Tables(t, program, "-t nat -P PREROUTING ACCEPT", "-t nat -P POSTROUTING ACCEPT") // builtin chains stay
+		ns.ClosedTables(t, program, "INPUT", "FORWARD", "OUTPUT")
 	}
 	strict := func(t testing.TB, ns *netlab.NS) {
 		t.Helper()
-		run("-F OUTPUT")(t, ns)
-		ns.Run(t, v6+" -w -A OUTPUT -p icmpv6 --icmpv6-type 135 -j ACCEPT")
-		ns.Run(t, v6+" -w -A OUTPUT -p icmpv6 --icmpv6-type 136 -j ACCEPT")
+		ns.Tables(t, program, append([]string{"-F OUTPUT"}, netlab.Discovery("OUTPUT")...)...)
 	}
 	return wall{up, strict, func(t testing.TB, ns *netlab.NS) {
 		t.Helper()
-		run("-F", "-X")(t, ns)
+		ns.Tables(t, program, "-F", "-X")
 		up(t, ns)
 	}}
 }
