@@ -19,9 +19,12 @@ build:
 # What has to be green before a commit; needs neither root nor packages.
 check: fmt lint unit freebsd 32bit
 
+# Many tests wait most of the time: more of them at once than there are processors.
+AT_ONCE := -p 3 -parallel 8
+
 UNIT ?= ./...
 unit:
-	$(GO) test $(UNIT)
+	$(GO) test $(AT_ONCE) $(UNIT)
 
 # All packages and tests compile for FreeBSD; the way it follows files (fsnotify) is tested on
 # this system. The client compiles for Windows and macOS too.
@@ -52,7 +55,7 @@ packages:
 	.ci/packages
 
 race: packages
-	@if command -v gcc >/dev/null; then set -x; CGO_ENABLED=1 $(GO) test -race -short ./...; \
+	@if command -v gcc >/dev/null; then set -x; CGO_ENABLED=1 $(GO) test -race -short $(AT_ONCE) ./...; \
 	else echo "skipped: tests under the race detector need gcc"; test "$$CI" != true; fi
 
 # The tests that need root, other programs and private network namespaces.
