@@ -62,41 +62,19 @@ var (
 // checkRules applies the rules of a stanza to the message in r, and sets d if they allow
 // it. Nothing is granted in part.
 func (e *Engine) checkRules(r *request, st *stanza, d *Decision) (*refusal, step) {
-	checks := accessChecks
-	if r.msg.Type == spa.Command {
-		checks = commandChecks
-	}
-	at := atPolicy
 	if r.announced != nil {
 		if ref := r.announced.checkStanza(r, st); ref != nil {
-			return ref, at
+			return ref, atPolicy
 		}
 	}
-	for _, list := range [...][]check{commonChecks, checks} {
-		for _, c := range list {
-			if c.asked != nil && !c.asked(st) {
-				at++
-				continue
-			}
-			ref := c.check(e, r, st)
-			r.trace.checkWithNote(e, r, st, c, ref)
-			if ref != nil {
-				return ref, at
-			}
-			at++
-		}
+	ref, at := e.checkAll(r, st)
+	if ref != nil {
+		return ref, at
 	}
-	ref := e.offer(r, st, d)
-	if ref == nil && st.totp != nil {
-		ref = oneTimeCheck.check(e, r, st)
-		r.trace.checkWithNote(e, r, st, oneTimeCheck, ref)
-		if ref != nil {
-			return ref, at + 1
-		}
-	}
-	if ref == nil && e.opts.Claim != nil && r.announced == nil {
-		if ref = e.claim(r, st, d); ref != nil {
-			return ref, at + 2
+	if ref = e.offer(r, st, d); ref == nil {
+		var further step
+		if ref, further = e.useUp(r, st, d); ref != nil {
+			return ref, at + further
 		}
 	}
 	if r.msg.Type != spa.Command {
@@ -106,6 +84,44 @@ func (e *Engine) checkRules(r *request, st *stanza, d *Decision) (*refusal, step
 		e.countUse(st.Stanza, r.now, r.dry)
 	}
 	return ref, at
+}
+
+// checkAll makes the checks of the message's type; at is how far it came.
+func (e *Engine) checkAll(r *request, st *stanza) (ref *refusal, at step) {
+	checks := accessChecks
+	if r.msg.Type == spa.Command {
+		checks = commandChecks
+	}
+	at = atPolicy
+	for _, list := range [...][]check{commonChecks, checks} {
+		for _, c := range list {
+			if c.asked == nil || c.asked(st) {
+				ref := c.check(e, r, st)
+				r.trace.checkWithNote(e, r, st, c, ref)
+				if ref != nil {
+					return ref, at
+				}
+			}
+			at++
+		}
+	}
+	return nil, at
+}
+
+// useUp makes the checks that leave something behind for other messages, when all else allows this one:
+// its code, and its claim in the fleet.
+func (e *Engine) useUp(r *request, st *stanza, d *Decision) (ref *refusal, further step) {
+	if st.totp != nil {
+		ref = oneTimeCheck.check(e, r, st)
+		r.trace.checkWithNote(e, r, st, oneTimeCheck, ref)
+		if ref != nil {
+			return ref, 1
+		}
+	}
+	if e.opts.Claim != nil && r.announced == nil {
+		return e.claim(r, st, d), 2
+	}
+	return nil, 0
 }
 
 // offer sets d to what the message is granted if all checks allow it.

@@ -170,13 +170,8 @@ func (ld *loader) checkFleetPeers(v *Values, s *Server) {
 	peers, members := s.FleetPeers, len(s.FleetPeers)
 	for i, p := range peers {
 		for _, q := range peers[:i] {
-			switch {
-			case p.Name == q.Name:
-				ld.at(v, "FLEET_PEERS", p.Name+" is there twice")
-			case p.Addr == q.Addr:
-				ld.at(v, "FLEET_PEERS", p.Name+" and "+q.Name+" have the same address")
-			case p.Pin == q.Pin:
-				ld.at(v, "FLEET_PEERS", p.Name+" and "+q.Name+" have the same pin: each member has a key of its own")
+			if wrong := p.contradicts(q); wrong != "" {
+				ld.at(v, "FLEET_PEERS", wrong)
 			}
 		}
 		switch {
@@ -196,6 +191,19 @@ func (ld *loader) checkFleetPeers(v *Values, s *Server) {
 	case members > 0 && members%2 == 0:
 		ld.warnf(val.Pos, val.Name, "makes %d members, which stand the loss of no more than %d do: add a witness (fwknopd fleet witness)", members, members-1)
 	}
+}
+
+// contradicts returns why two members cannot be in one fleet; "": they can.
+func (p FleetPeer) contradicts(q FleetPeer) string {
+	switch {
+	case p.Name == q.Name:
+		return p.Name + " is there twice"
+	case p.Addr == q.Addr:
+		return p.Name + " and " + q.Name + " have the same address"
+	case p.Pin == q.Pin:
+		return p.Name + " and " + q.Name + " have the same pin: each member has a key of its own"
+	}
+	return ""
 }
 
 // inFleetPeers reports whether this member is in FLEET_PEERS too.

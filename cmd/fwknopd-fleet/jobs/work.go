@@ -144,12 +144,8 @@ func keep(msg jetstream.Msg) (stop func()) {
 
 // handle handles a segment. After an error it is to be given back.
 func (w *Worker) handle(ctx context.Context, msg jetstream.Msg) error {
-	var s segment
-	about, err := msg.Metadata()
-	if err == nil {
-		err = json.Unmarshal(msg.Data(), &s)
-	}
-	if err != nil || s.Number < 0 || s.Start < 0 || s.End < s.Start {
+	s, deliveries, err := decodeSegment(msg)
+	if err != nil {
 		_ = msg.Term()
 		return fmt.Errorf("the work queue has a message that is no segment: %w", err)
 	}
@@ -167,18 +163,33 @@ func (w *Worker) handle(ctx context.Context, msg jetstream.Msg) error {
 	if _, err := j.results.GetInfo(ctx, name); err == nil {
 		return nil // a worker that ended before it could say so was done
 	}
-	if about.NumDelivered > maxDeliveries {
-		return fail(ctx, j, name, fmt.Errorf("%d workers took it, and ended without a word", about.NumDelivered-1))
+	if deliveries > maxDeliveries {
+		return fail(ctx, j, name, fmt.Errorf("%d workers took it, and ended without a word", deliveries-1))
 	}
-	err = w.read(ctx, j, &s)
+	err = w.read(ctx, j, s)
 	var put putError
 	switch {
 	case err == nil || ctx.Err() != nil || errors.As(err, &put):
 		return err
-	case errors.As(err, new(changedError)) || about.NumDelivered >= maxTries:
+	case errors.As(err, new(changedError)) || deliveries >= maxTries:
 		return fail(ctx, j, name, fmt.Errorf("%s: %w", w.Name, err))
 	}
 	return fmt.Errorf("%s, bytes %d to %d: %w", s.File.Path, s.Start, s.End, err)
+}
+
+// decodeSegment returns the segment of a message, and how often it was handed out.
+func decodeSegment(msg jetstream.Msg) (s *segment, deliveries uint64, err error) {
+	about, err := msg.Metadata()
+	if err == nil {
+		err = json.Unmarshal(msg.Data(), &s)
+	}
+	switch {
+	case err != nil:
+		return nil, 0, err
+	case s == nil || s.Number < 0 || s.Start < 0 || s.End < s.Start:
+		return nil, 0, errors.New("a range that is none")
+	}
+	return s, about.NumDelivered, nil
 }
 
 // job returns what is known of a job, which it gets if it is new.

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -166,18 +167,32 @@ func checkDecision(d *policy.Decision) error {
 		return errUnknownReason
 	case d.Mode != "" && d.Mode != policy.ModeSPA && d.Mode != policy.ModeKnock:
 		return errors.New("unknown mode")
-	case d.Degraded && (d.Verdict != policy.Allow || d.Mode != policy.ModeSPA || d.Shadow):
-		return errors.New("degraded, but no grant to a message")
-	case d.Announced != "" && (!conf.IsFleetName(d.Announced) || d.Mode != policy.ModeSPA || d.Degraded || d.Command != nil):
-		return errors.New("no decision on an announced message")
 	case len(d.Others) > 0:
 		return errors.New("decisions within a decision")
 	case !isLine(d.Stanza) || !isLine(d.Number):
 		return errors.New("line or number of a stanza out of range")
 	}
-	if grants := !reflect.ValueOf(d.Grant).IsZero(); d.Verdict == policy.Deny && (d.Command != nil || grants) {
+	return cmp.Or(checkFleetMarks(d), checkOutcome(d))
+}
+
+// checkFleetMarks checks what a decision says of the fleet.
+func checkFleetMarks(d *policy.Decision) error {
+	switch {
+	case d.Degraded && (d.Verdict != policy.Allow || d.Mode != policy.ModeSPA || d.Shadow):
+		return errors.New("degraded, but no grant to a message")
+	case d.Announced != "" && (!conf.IsFleetName(d.Announced) || d.Mode != policy.ModeSPA || d.Degraded || d.Command != nil):
+		return errors.New("no decision on an announced message")
+	}
+	return nil
+}
+
+// checkOutcome checks that a decision grants what goes with its verdict.
+func checkOutcome(d *policy.Decision) error {
+	grants := !reflect.ValueOf(d.Grant).IsZero()
+	switch {
+	case d.Verdict == policy.Deny && (d.Command != nil || grants):
 		return errors.New("a refusal that grants")
-	} else if d.Command != nil && grants {
+	case d.Command != nil && grants:
 		return errors.New("a command with a grant")
 	}
 	return checkGrant(&d.Grant)

@@ -141,6 +141,10 @@ func (p *portion) checkTimes() error {
 	if width != p.Width || len(p.Buckets) > maxBuckets || !none && (named(p.From).IsZero() || named(p.To).IsZero() || p.To.Before(p.From)) {
 		return errors.New("a timeline that is none")
 	}
+	return p.checkBuckets()
+}
+
+func (p *portion) checkBuckets() error {
 	for i, b := range p.Buckets {
 		if b.Start%p.Width != 0 || b.Start > lastSecond || i > 0 && b.Start <= p.Buckets[i-1].Start {
 			return errors.New("buckets that are none")
