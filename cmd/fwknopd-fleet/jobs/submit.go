@@ -14,13 +14,11 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"fwknopd/cmd/fwknopd/inputs"
 	"fwknopd/cmd/fwknopd/osreport"
 	"fwknopd/cmd/fwknopd/replay"
-	"fwknopd/cmd/fwknopd/sources"
 	"fwknopd/cmd/fwknopd/summaries"
 	"fwknopd/ingest"
 )
@@ -62,9 +60,6 @@ type file struct {
 	err error // why workers are not asked for it
 }
 
-// getTime is for how long a result is read at first.
-const getTime = 10 * time.Second
-
 const (
 	// leastSegment and mostSegment bound how much of a log a worker reads at a time: up to about a
 	// second. Below that an archive has about shares segments, for all workers to have some.
@@ -72,8 +67,6 @@ const (
 	shares                    = 16
 	// maxAhead is how many segments are in the work queue, or have results that wait for earlier ones.
 	maxAhead = 256
-	// smallResult is the size up to which a result is held in memory, not in a temporary file.
-	smallResult = 8 << 20
 	// quiet is after how long without a result it is said that there are no workers.
 	quiet = 10 * time.Second
 )
@@ -314,18 +307,6 @@ func (s *Submitter) reduce(ctx context.Context, r reduction) error {
 	}
 }
 
-// note notes a change in the object store.
-func (s *Submitter) note(info *jetstream.ObjectInfo) {
-	n, ok := resultNumber(info.Name)
-	switch {
-	case !ok || n < s.merged:
-	case info.Deleted:
-		delete(s.done, n)
-	default:
-		s.done[n] = info.Description
-	}
-}
-
 // publish puts a segment into the queue, unless its result is there.
 func (s *Submitter) publish(ctx context.Context, p *planned) error {
 	if _, there := s.done[p.Number]; there || p.err != nil {
@@ -379,80 +360,4 @@ func interrupted(ctx context.Context, err error) error {
 		return ErrInterrupted
 	}
 	return err
-}
-
-// merge merges the result of a segment; false if that was damaged, and is asked for again.
-func (s *Submitter) merge(ctx context.Context, r reduction, p *planned) (bool, error) {
-	reason := s.done[p.Number]
-	delete(s.done, p.Number)
-	switch {
-	case p.err != nil:
-		r.Lost(p.file, p.Segment, p.err)
-		return true, nil
-	case reason != "":
-		r.Lost(p.file, p.Segment, errors.New(reason))
-		return true, nil
-	}
-	err := s.get(ctx, resultName(p.Number), func(result io.ReadSeeker) error { return r.Add(p.file, p.Segment, result) })
-	switch {
-	case err == nil:
-		return true, nil
-	case ctx.Err() != nil || !damaged(err):
-		return false, err
-	case s.again[p.Number]:
-		r.Lost(p.file, p.Segment, fmt.Errorf("result: %w", err))
-		return true, nil
-	}
-	s.again[p.Number] = true
-	s.Say(fmt.Sprintf("%s, bytes %d to %d: result: %v; it is read again", p.File.Path, p.Start, p.End, err))
-	if err := s.results.Delete(ctx, resultName(p.Number)); err != nil && !errors.Is(err, jetstream.ErrObjectNotFound) {
-		return false, fmt.Errorf("results: %w", err)
-	}
-	return false, s.publish(ctx, p)
-}
-
-// damaged reports an error of a result, after which nothing of it was merged.
-func damaged(err error) bool {
-	return errors.Is(err, sources.ErrPartial) || errors.Is(err, jetstream.ErrDigestMismatch) || errors.Is(err, jetstream.ErrObjectNotFound)
-}
-
-// get calls f with an object. What is read of one that a second worker replaces meanwhile never comes to its
-// end: it is read again, each time for twice as long.
-func (s *Submitter) get(ctx context.Context, name string, f func(io.ReadSeeker) error) error {
-	for limit := cmp.Or(s.patience, getTime); ; limit *= 2 {
-		err := s.getWithin(ctx, limit, name, f)
-		late := errors.Is(err, nats.ErrTimeout) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded)
-		if !late || limit > objectTime || ctx.Err() != nil {
-			return err
-		}
-	}
-}
-
-// getWithin calls f with an object, which it holds in memory if it is small.
-func (s *Submitter) getWithin(ctx context.Context, limit time.Duration, name string, f func(io.ReadSeeker) error) error {
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	object, err := s.results.Get(ctx, name)
-	if err != nil {
-		return fmt.Errorf("results: %w", err)
-	}
-	defer object.Close()
-	s.small.Reset()
-	limited := io.LimitReader(object, maxResult)
-	if _, err = io.CopyN(&s.small, limited, smallResult); errors.Is(err, io.EOF) {
-		return f(bytes.NewReader(s.small.Bytes()))
-	}
-	if err != nil {
-		return fmt.Errorf("results: %w", err)
-	}
-	temp, err := inputs.Storage(0, 1).Create()
-	if err != nil {
-		return err
-	}
-	defer temp.Close()
-	n, err := io.Copy(temp, io.MultiReader(&s.small, limited))
-	if err != nil {
-		return fmt.Errorf("results: %w", err)
-	}
-	return f(io.NewSectionReader(temp, 0, n))
 }
