@@ -337,6 +337,14 @@ func (c *change) seconds(part enforce.Grant) int32 {
 	if end.IsZero() {
 		return 0
 	}
-	left := math.Ceil(time.Until(end).Seconds())
-	return int32(min(max(left, 1), math.MaxInt32))
+	return timerSeconds(time.Until(end))
+}
+
+// timerEarly is how much too early a timer of firewalld may end: g_timeout_add_seconds of GLib moves
+// it to a second that all timers share, back by less than a quarter of one or forward.
+const timerEarly = 250 * time.Millisecond
+
+// timerSeconds returns the timer that does not end before left has passed.
+func timerSeconds(left time.Duration) int32 {
+	return int32(min(max(math.Ceil((left+timerEarly).Seconds()), 1), math.MaxInt32))
 }

@@ -88,7 +88,7 @@ func variant(backend string) enforcetest.Variant {
 		},
 		Refused: []string{"forward only", "forward all", "dnat all", "dnat icmp", "dnat and masquerade", "dnat and snat", "forward all and snat", "forward all and masquerade"},
 		Slow:    true, Coarse: true,
-		Late: 2*time.Second + enforcetest.KernelLate, // its timer counts whole seconds, rounded up, and may be a second late
+		Late: 2*time.Second + enforcetest.KernelLate, // see timerSeconds: rounded up to whole seconds, a quarter of one added
 		Rules: func(t testing.TB, ns *netlab.NS) []string {
 			return strings.Split(h.at(t, ns).Command("--list-all-zones"), "\n")
 		},

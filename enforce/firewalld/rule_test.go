@@ -2,9 +2,11 @@ package firewalld
 
 import (
 	"errors"
+	"math"
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"fwknopd/enforce"
 )
@@ -19,6 +21,26 @@ func port(proto enforce.Proto, n uint16) []enforce.Port {
 }
 
 // TestBody: each form of a grant is a rule as firewalld writes it, and read again the same.
+// TestTimerSeconds: the timer of firewalld, which may end a quarter of a second too early, ends no grant
+// before its time, and not a second later than it has to.
+func TestTimerSeconds(t *testing.T) {
+	for left, want := range map[time.Duration]int32{
+		-time.Hour:                 1,
+		0:                          1,
+		750 * time.Millisecond:     1,
+		751 * time.Millisecond:     2,
+		1750 * time.Millisecond:    2,
+		1900 * time.Millisecond:    3,
+		2 * time.Second:            3,
+		time.Hour:                  3601,
+		100 * 365 * 24 * time.Hour: math.MaxInt32,
+	} {
+		if got := timerSeconds(left); got != want {
+			t.Errorf("%v: %d, want %d", left, got, want)
+		}
+	}
+}
+
 func TestBody(t *testing.T) {
 	for _, c := range []struct {
 		grant enforce.Grant
