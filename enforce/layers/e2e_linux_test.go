@@ -111,10 +111,11 @@ func together(names ...string) enforcetest.Variant {
 	return v
 }
 
-// TestBackend: the promises of a backend hold with several firewalls on a host.
+// TestBackend: the promises of a backend hold with one firewall on a host and with several. Each form
+// of grant passes all of them; each firewall alone has its own tests of the forms.
 func TestBackend(t *testing.T) {
 	for _, names := range [][]string{
-		{"nft"}, {"iptables-nft"}, {"iptables-nft", "nft"}, {"iptables-legacy", "nft"}, {"iptables-nft", "nft", "iptables-legacy"},
+		{"nft"}, {"iptables-nft", "nft"}, {"iptables-legacy", "nft"}, {"iptables-nft", "nft", "iptables-legacy"},
 	} {
 		v := together(names...)
 		for _, n := range names {
@@ -128,7 +129,11 @@ func TestBackend(t *testing.T) {
 				}
 				return b, err
 			}
-			enforcetest.Run(t, v)
+			if len(names) == len(walls) {
+				enforcetest.Run(t, v)
+			} else {
+				enforcetest.Promises(t, v)
+			}
 		})
 	}
 }
