@@ -108,7 +108,7 @@ func openFirewall(name string) (enforce.Backend, error) {
 type protectedHost struct {
 	*netlab.Lab
 	*Client
-	t        *testing.T
+	t        testing.TB
 	firewall string
 	socket   string
 	daemon   *exec.Cmd
@@ -127,7 +127,7 @@ table inet filter {
 }
 `
 
-func newProtectedHost(t *testing.T, firewall string) *protectedHost {
+func newProtectedHost(t testing.TB, firewall string) *protectedHost {
 	t.Helper()
 	netlab.Need(t, "nft", "iptables-nft", "iptables-legacy")
 	f := &protectedHost{Lab: netlab.New(t), t: t, firewall: firewall, socket: filepath.Join(t.TempDir(), "s")}
@@ -468,30 +468,28 @@ func TestE2EIdle(t *testing.T) {
 	})
 }
 
-// TestE2ECost measures from request to open port.
-func TestE2ECost(t *testing.T) {
+// BenchmarkGrant is the time from a worker's request until the port is open, and what the daemon and
+// the programs that it runs take of a processor for it.
+func BenchmarkGrant(b *testing.B) {
 	for _, firewall := range firewalls {
-		f := newProtectedHost(t, firewall)
-		direct := make([]time.Duration, 0, 500)
-		before := cpu(t, f.daemon.Process.Pid)
-		for n := range cap(direct) {
-			g := enforce.Grant{Src: netip.AddrFrom4([4]byte{10, 201, byte(n >> 8), byte(n)}), Ports: []enforce.Port{{Proto: enforce.TCP, Number: 22}}, Expires: time.Now().Add(time.Minute), Stanza: 3}
-			begin := time.Now()
-			if err := apply(f.Client, g); err != nil {
-				t.Fatal(err)
+		b.Run(firewall, func(b *testing.B) {
+			f := newProtectedHost(b, firewall)
+			before, n := cpu(b, f.daemon.Process.Pid), 0
+			for b.Loop() {
+				g := enforce.Grant{Src: netip.AddrFrom4([4]byte{10, 201, byte(n >> 8), byte(n)}), Ports: []enforce.Port{{Proto: enforce.TCP, Number: 22}}, Expires: time.Now().Add(time.Minute), Stanza: 3}
+				if err := apply(f.Client, g); err != nil {
+					b.Fatal(err)
+				}
+				n++
 			}
-			direct = append(direct, time.Since(begin))
-		}
-		first := direct[0]
-		slices.Sort(direct)
-		each := (cpu(t, f.daemon.Process.Pid) - before) / time.Duration(len(direct))
-		t.Logf("%s: first %v, median of %d %v, CPU %v each", firewall, first, len(direct), direct[len(direct)/2], each)
+			b.ReportMetric(float64(cpu(b, f.daemon.Process.Pid)-before)/1e6/float64(n), "cpu-ms/op")
+		})
 	}
 }
 
 // cpu is what a process and the programs it ran have used, to a hundredth of a
 // second.
-func cpu(t *testing.T, pid int) time.Duration {
+func cpu(t testing.TB, pid int) time.Duration {
 	t.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
