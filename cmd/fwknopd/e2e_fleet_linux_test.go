@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"testing"
 
+	"fwknopd/fixtures/netlab"
 	"fwknopd/fixtures/wait"
 )
 
@@ -26,6 +27,7 @@ type fleetOf struct {
 
 // newFleet starts a daemon with a fleet process on each gateway, which may have a FLEET_GROUP.
 func newFleet(t *testing.T, access string, groups ...string) *fleetOf {
+	netlab.Need(t) // before the programs are built
 	bin, err := program()
 	if err != nil {
 		t.Fatal(err)

@@ -5,6 +5,8 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+
+	"fwknopd/fixtures/short"
 )
 
 // TestVerify has hashes made by the C library of Debian 12 (libcrypt1 4.4.33), those of
@@ -14,6 +16,7 @@ import (
 //	perl -e 'print crypt("secret", q($y$j75$))'
 //	perl -e 'print crypt("secret", q($7$C6..../....SodiumChloride))'
 func TestVerify(t *testing.T) {
+	short.Skip(t)
 	for _, c := range []struct{ name, hash, password string }{
 		{"md5", "$1$abcdefgh$cHJi5PXp/ki/ktXzqlk6I1", "secret"},
 		{"md5 empty password", "$1$abcdefgh$M55TzYaaccxVGbptZWaxX/", ""},
@@ -58,6 +61,7 @@ func TestVerify(t *testing.T) {
 // TestAgainstC holds every password length around the block sizes against the C
 // library.
 func TestAgainstC(t *testing.T) {
+	short.Skip(t)
 	perl, err := exec.LookPath("perl")
 	if err != nil {
 		t.Skip(err)

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"fwknopd/fixtures/short"
 	"fwknopd/policy/conf"
 )
 
@@ -99,6 +100,7 @@ func TestMatchStanzas(t *testing.T) {
 
 // Each of many stanzas is compared with few others.
 func TestMatchManyStanzas(t *testing.T) {
+	short.Skip(t)
 	var old []conf.Stanza
 	for i := range 20_000 {
 		st := shared("tcp/1")

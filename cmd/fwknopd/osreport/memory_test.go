@@ -12,6 +12,7 @@ import (
 	"fwknopd/cmd/fwknopd/engine"
 	"fwknopd/cmd/fwknopd/summaries"
 	"fwknopd/fingerprint"
+	"fwknopd/fixtures/short"
 )
 
 // manySources writes a log of so many sources, each of which is there twice.
@@ -35,6 +36,7 @@ func manySources(t *testing.T, sources int) string {
 // With less memory than the sources take a report has the same bytes. They are fewer than those that
 // have their ports counted for sure: of more, further ones have them with less memory.
 func TestLittleMemoryChangesNothing(t *testing.T) {
+	short.Skip(t)
 	systems := engine.Systems{Signatures: fingerprint.Default(), MaxHops: fingerprint.DefaultMaxHops}
 	o := Options{Inputs: []string{manySources(t, 8000)}, Systems: systems, Now: time.Date(2026, 11, 29, 0, 0, 0, 0, time.UTC)}
 	for name, run := range map[string]func(o Options, out io.Writer) error{

@@ -102,6 +102,7 @@ func result(out, diag *bytes.Buffer, err error) (stdout, stderr, failure string)
 
 // The segments of an archive give what one process reports of it, in every form.
 func TestSegmentsChangeNothing(t *testing.T) {
+	short.Skip(t)
 	files := archive(t, 4<<20)
 	for form, set := range forms {
 		o := optionsFor(files)
@@ -127,6 +128,7 @@ func TestSegmentsChangeNoSummary(t *testing.T) {
 // Nothing that a line gives depends on those in front of it: stamps without a year, headings that
 // repeat, records of the same rule.
 func TestCutAtEveryLine(t *testing.T) {
+	short.Skip(t)
 	o := optionsFor(archive(t, 24<<10))
 	o.JSON = true
 	compareReports(t, "json", &o, summaries.Output{}, segments.Lines)
