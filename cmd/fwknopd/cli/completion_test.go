@@ -30,7 +30,7 @@ var complete = map[string]string{
 // zshInit is read by the zsh in the terminal that it makes: what is offered goes through
 // compadd, which prints it.
 const zshInit = `PROMPT=
-autoload compinit; compinit -u -D
+autoload compinit; compinit -u -d "$SCRIPT.dump"
 source $SCRIPT
 bindkey '^I' complete-word
 done_() { print; print FINISHED; exit }
