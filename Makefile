@@ -3,6 +3,8 @@
 GO          ?= go
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 VERSION     := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+# What one command has compiled serves all the others.
+export GOFLAGS += -trimpath
 export CGO_ENABLED ?= 0
 
 .PHONY: run build check test packages unit freebsd 32bit race fuzz e2e reproducible vuln test-debian13 bench hops attacks faults lint fmt golden package clean
@@ -12,19 +14,20 @@ run: build
 	./fwknopd demo
 
 build:
-	$(GO) build -trimpath -ldflags '-s -w -X main.revision=$(VERSION)' -o fwknopd ./cmd/fwknopd
-	$(GO) build -trimpath -ldflags '-s -w -X main.revision=$(VERSION)' -o fwknop ./cmd/fwknop
-	$(GO) build -trimpath -ldflags '-s -w -X main.revision=$(VERSION)' -o fwknopd-fleet ./cmd/fwknopd-fleet
+	$(GO) build -ldflags '-s -w -X main.revision=$(VERSION)' -o fwknopd ./cmd/fwknopd
+	$(GO) build -ldflags '-s -w -X main.revision=$(VERSION)' -o fwknop ./cmd/fwknop
+	$(GO) build -ldflags '-s -w -X main.revision=$(VERSION)' -o fwknopd-fleet ./cmd/fwknopd-fleet
 
 # What has to be green before a commit; needs neither root nor packages.
 check: fmt lint unit freebsd 32bit
 
-# Many tests wait most of the time: more of them at once than there are processors.
-AT_ONCE := -p 3 -parallel 8
+# Many tests wait most of the time: more of them at once than there are processors. What go test
+# would look for before it runs them lint has found.
+TESTING := -vet=off -p 3 -parallel 8
 
 UNIT ?= ./...
 unit:
-	$(GO) test $(AT_ONCE) $(UNIT)
+	$(GO) test $(TESTING) $(UNIT)
 
 # All packages and tests compile for FreeBSD; the way it follows files (fsnotify) is tested on
 # this system. The client compiles for Windows and macOS too.
@@ -34,10 +37,10 @@ freebsd:
 	for os in windows darwin; do GOOS=$$os CGO_ENABLED=0 $(GO) vet ./cmd/fwknop/... || exit 1; done
 	$(GO) test -short -tags fsnotify -run 'Follow' ./ingest
 
-# All packages and tests compile for 32-bit processors; where this one runs their programs, what
-# parses and decides is tested so.
+# The types of all packages and tests are right for 32-bit processors too (their files are those that
+# lint has seen); where this one runs their programs, what parses and decides is tested so.
 32bit:
-	GOARCH=386 CGO_ENABLED=0 $(GO) vet ./...
+	$(GO) run ./fixtures/typecheck linux/386 ./...
 	if GOARCH=386 CGO_ENABLED=0 $(GO) test -vet=off -run '^$$' ./policy/totp >/dev/null 2>&1; then \
 		GOARCH=386 CGO_ENABLED=0 $(GO) test -short -vet=off ./parse ./policy ./policy/conf ./policy/spa ./fingerprint ./ingest/filter; \
 	else echo "skipped: this kernel runs no 32-bit programs"; fi
@@ -55,7 +58,7 @@ packages:
 	.ci/packages
 
 race: packages
-	@if command -v gcc >/dev/null; then set -x; CGO_ENABLED=1 $(GO) test -race -short $(AT_ONCE) ./...; \
+	@if command -v gcc >/dev/null; then set -x; CGO_ENABLED=1 $(GO) test -race -short $(TESTING) ./...; \
 	else echo "skipped: tests under the race detector need gcc"; test "$$CI" != true; fi
 
 # The tests that need root, other programs and private network namespaces.
@@ -104,7 +107,7 @@ faults: packages
 # in build/bench.md then.
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem ./...
-	FWKNOPD_E2E=1 $(GO) test -run '^$$' -bench '^BenchmarkStart$$' -benchtime 20x ./cmd/fwknopd
+	FWKNOPD_E2E=1 $(GO) test -run '^$$' -bench '^Benchmark(Start|Grant)$$' -benchtime 100x ./cmd/fwknopd ./enforce/monitor
 	@mkdir -p build && rm -f build/bench.md
 	FWKNOPD_PEERS=$(CURDIR)/build/bench.md $(GO) test -count=1 -v -run '^TestBeside$$' ./cmd/fwknopd
 	@cat build/bench.md
