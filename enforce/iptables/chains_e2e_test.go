@@ -78,6 +78,33 @@ func TestNoSuchChain(t *testing.T) {
 	})
 }
 
+// TestRulesOfNFT: grants in a chain that iptables-nft does not list, as nft(8) has added to it, are not forgotten.
+func TestRulesOfNFT(t *testing.T) {
+	netlab.Need(t, "nft", "iptables-nft", "ip6tables-nft")
+	t.Parallel()
+	lab := netlab.New(t)
+	lab.Server.Do(func() {
+		b := backend(t, "iptables-nft", Config{})
+		g := enforce.Grant{Src: lab.Client.V4, Ports: []enforce.Port{{Proto: enforce.TCP, Number: 22}}, Expires: time.Now().Add(time.Minute), Stanza: 3}
+		if err := b.Setup(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if err := enforce.Open(ctx, b, g); err != nil {
+			t.Fatal(err)
+		}
+		if open, err := b.List(ctx); err != nil || len(open) != 1 {
+			t.Fatalf("%d grants, %v", len(open), err)
+		}
+	})
+	lab.Server.Run(t, "nft add rule ip filter FWKNOP_INPUT meta mark set ct mark map { 1 : 2 }")
+	lab.Server.Do(func() {
+		open, err := backend(t, "iptables-nft", Config{}).List(ctx)
+		if err == nil || !strings.Contains(err.Error(), "chain FWKNOP_INPUT of table filter has rules of nft(8)") {
+			t.Errorf("%d grants, %v", len(open), err)
+		}
+	})
+}
+
 // TestPositions: the jump where it is defined, rules prepended or appended.
 func TestPositions(t *testing.T) {
 	eachVariant(t, func(t *testing.T, lab *netlab.Lab, program string) {

@@ -2,3 +2,6 @@ package iptables
 
 // FreeBSD has no iptables: there is nothing to kill.
 func killNewChildren() func() { return func() {} }
+
+// Nor has it nf_tables.
+func (t *tool) hasChain(string, string) (bool, error) { return false, nil }

@@ -83,7 +83,7 @@ func (t *tool) beginList(ctx context.Context, table, chain string) (end func() (
 	return func() ([]string, bool, error) {
 		text, err := output()
 		if isNotThere(err) || isNoTable(err, table) {
-			return nil, false, nil
+			return nil, false, t.unlistable(err, table, chain)
 		}
 		if err != nil {
 			return nil, false, err
@@ -116,6 +116,20 @@ const exitNotThere = 1
 func isNotThere(err error) bool {
 	var e *command.FailedError
 	return errors.As(err, &e) && e.Status == exitNotThere
+}
+
+// unlistable returns an error if a chain of which a program says that it is not there is there all the same:
+// iptables-nft 1.8.9 says of both that they are "incompatible", of a chain that does not exist and of one with
+// rules that only nft(8) shows.
+func (t *tool) unlistable(err error, table, chain string) error {
+	if !strings.Contains(err.Error(), "is incompatible") {
+		return nil
+	}
+	there, err := t.hasChain(table, chain)
+	if err == nil && there {
+		err = fmt.Errorf("chain %s of table %s has rules of nft(8), which %s does not list: remove them", chain, table, t.name())
+	}
+	return err
 }
 
 // isNoTable reports whether a program failed as this kernel does not have the table.
