@@ -158,9 +158,13 @@ func (m *member) signal(s syscall.Signal) {
 	}
 }
 
-// claim claims a message that was sent now. What the bucket's beginning forbids is not tested here.
-func (m *member) claim(key string) fleetlink.Answer {
-	sent := time.Now().Add(29 * time.Second)
+// claim claims a message that was sent now, by a clock that is ahead: what was sent before the bucket's
+// beginning, or up to 30 s later, is refused.
+func (m *member) claim(key string) fleetlink.Answer { return m.claimSent(key, time.Now().Add(ahead)) }
+
+const ahead = 29 * time.Second
+
+func (m *member) claimSent(key string, sent time.Time) fleetlink.Answer {
 	ctx, cancel := context.WithTimeout(context.Background(), fleetlink.ClaimTime)
 	defer cancel()
 	return m.claims.Claim(ctx, fleetlink.Claim{Digest: sha256.Sum256([]byte(key)), Sent: sent, Until: sent.Add(m.cfg.MaxAge), Stanza: "ssh"})

@@ -26,6 +26,9 @@ func membersOf(t *testing.T, n int) (list []*member) {
 			if m.cmd != nil {
 				m.signal(syscall.SIGKILL)
 			}
+			if t.Failed() {
+				t.Logf("%s said:\n%s", m.cfg.Name, m.said.String())
+			}
 		})
 	}
 	return list
@@ -317,4 +320,50 @@ func TestE2EReplaced(t *testing.T) {
 		m.ready()
 	}
 	b.again(t, now[1:])
+}
+
+// TestE2EEmptied: the disks of a majority are lost at once, then those of all. New messages are claimed when all
+// members are there again; no message that was sent before is honoured once more, then or meanwhile.
+func TestE2EEmptied(t *testing.T) {
+	netlab.Need(t)
+	t.Parallel()
+	all := membersOf(t, 3)
+	for _, m := range all {
+		m.cfg.Peers = lineOf(all)
+		m.start()
+	}
+	settled(all, 3)
+	for what, emptied := range map[string][]*member{"a majority": all[1:], "all": all} {
+		b := &book{first: make(map[string]string)}
+		b.race(t, what, 100, all...)
+		sent := time.Now().Add(ahead) // or before
+		for _, m := range emptied {
+			m.signal(syscall.SIGKILL)
+			m.cfg.Dir = t.TempDir()
+		}
+		last := emptied[len(emptied)-1]
+		for _, m := range emptied[:len(emptied)-1] {
+			m.start()
+		}
+		for end := time.Now().Add(3 * time.Second); time.Now().Before(end); {
+			b.replay(t, sent, without(all, last))
+		}
+		last.start()
+		for _, m := range all { // the copy of one that kept its disk may need minutes until it is complete
+			m.ready()
+		}
+		b.replay(t, sent, all)
+	}
+}
+
+// replay claims again what was claimed and was not sent later than that, at each member.
+func (b *book) replay(t *testing.T, sent time.Time, all []*member) {
+	t.Helper()
+	for key, who := range b.first {
+		for _, m := range all {
+			if m.claimSent(key, sent).Verdict == fleetlink.First {
+				t.Fatalf("%s, claimed by %s, is claimed again at %s", key, who, m.cfg.Name)
+			}
+		}
+	}
 }

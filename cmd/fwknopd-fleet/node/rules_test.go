@@ -243,6 +243,36 @@ func TestLeaves(t *testing.T) {
 	}
 }
 
+// TestMajorityOfClocks: where the clocks of two of three members are wrong, the one that is right takes no part and
+// its gateway refuses. It comes back when they are right, and what was claimed before stays so.
+func TestMajorityOfClocks(t *testing.T) {
+	t.Parallel()
+	list := configs(t, 3)
+	var off atomic.Int64
+	wrong := Options{Now: func() time.Time { return time.Now().Add(time.Duration(off.Load())) }}
+	nodes := []*Node{open(t, list[0], Options{}), open(t, list[1], wrong), open(t, list[2], wrong)}
+	for _, n := range nodes {
+		ready(t, n)
+		patient(t, n)
+	}
+	c := claimOf("before")
+	if a := nodes[1].Claim(t.Context(), c); a.Verdict != fleetlink.First {
+		t.Fatalf("before: %+v", a)
+	}
+	off.Store(int64(time.Hour))
+	wait.For(t, "the member to leave", func() bool { return strings.Contains(nodes[0].server.apart(), "clock of this member differs") })
+	if a := nodes[0].Claim(t.Context(), claimOf("meanwhile")); a.Verdict != fleetlink.Unavailable {
+		t.Errorf("at the right clock: %+v", a)
+	}
+	off.Store(0)
+	for _, n := range nodes {
+		ready(t, n)
+	}
+	if a := nodes[0].Claim(t.Context(), c); a.Verdict == fleetlink.First {
+		t.Error("claimed twice")
+	}
+}
+
 // BenchmarkClaim is one member, with each claim on disk.
 func BenchmarkClaim(b *testing.B) {
 	n := openAll(b, configs(b, 1))[0]
