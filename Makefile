@@ -21,8 +21,8 @@ build:
 # What has to be green before a commit; needs neither root nor packages.
 check: fmt lint unit freebsd 32bit
 
-# Many tests wait most of the time: more of them at once than there are processors. What go test
-# would look for before it runs them lint has found.
+# Many tests wait most of the time: more of them at once than there are processors. Without the analyses
+# of go test, all of which are among those of lint.
 TESTING := -vet=off -p 3 -parallel 8
 
 UNIT ?= ./...
