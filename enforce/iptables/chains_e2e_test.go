@@ -99,7 +99,7 @@ func TestRulesOfNFT(t *testing.T) {
 	lab.Server.Run(t, "nft add rule ip filter FWKNOP_INPUT meta mark set ct mark map { 1 : 2 }")
 	lab.Server.Do(func() {
 		open, err := backend(t, "iptables-nft", Config{}).List(ctx)
-		if err == nil || !strings.Contains(err.Error(), "chain FWKNOP_INPUT of table filter has rules of nft(8)") {
+		if err == nil || !strings.Contains(err.Error(), "list chain FWKNOP_INPUT: iptables does not list the rules of nft(8)") {
 			t.Errorf("%d grants, %v", len(open), err)
 		}
 	})

@@ -83,7 +83,7 @@ func (t *tool) beginList(ctx context.Context, table, chain string) (end func() (
 	return func() ([]string, bool, error) {
 		text, err := output()
 		if isNotThere(err) || isNoTable(err, table) {
-			return nil, false, t.unlistable(err, table, chain)
+			return nil, false, t.confirmAbsent(err, table, chain)
 		}
 		if err != nil {
 			return nil, false, err
@@ -118,16 +118,16 @@ func isNotThere(err error) bool {
 	return errors.As(err, &e) && e.Status == exitNotThere
 }
 
-// unlistable returns an error if a chain of which a program says that it is not there is there all the same:
+// confirmAbsent returns an error if a chain of which a program says that it is not there is there all the same:
 // iptables-nft 1.8.9 says of both that they are "incompatible", of a chain that does not exist and of one with
 // rules that only nft(8) shows.
-func (t *tool) unlistable(err error, table, chain string) error {
+func (t *tool) confirmAbsent(err error, table, chain string) error {
 	if !strings.Contains(err.Error(), "is incompatible") {
 		return nil
 	}
 	there, err := t.hasChain(table, chain)
 	if err == nil && there {
-		err = fmt.Errorf("chain %s of table %s has rules of nft(8), which %s does not list: remove them", chain, table, t.name())
+		err = fmt.Errorf("%s does not list the rules of nft(8) that it has in table %s: remove them", t.name(), table)
 	}
 	return err
 }
