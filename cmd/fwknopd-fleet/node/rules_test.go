@@ -1,6 +1,7 @@
 package node
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"sync/atomic"
@@ -270,6 +271,33 @@ func TestMajorityOfClocks(t *testing.T) {
 	}
 	if a := nodes[0].Claim(t.Context(), c); a.Verdict == fleetlink.First {
 		t.Error("claimed twice")
+	}
+}
+
+// TestComplete: a member counts as one that has all claims if it says so itself.
+func TestComplete(t *testing.T) {
+	t.Parallel()
+	nodes := openAll(t, configs(t, 3))
+	wait.For(t, "all to have all claims", func() bool { return nodes[0].Status().Bucket.Current == 3 })
+	info, err := nodes[1].js.Stream(t.Context(), streamName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := info.CachedInfo().State.LastSeq
+	if n := nodes[1].server.holding(t.Context(), streamName, last, 3); n != 3 {
+		t.Errorf("%d say so", n)
+	}
+	if n := nodes[1].server.holding(t.Context(), streamName, last+1, 3); n != 0 {
+		t.Errorf("%d say so of a record that is not there yet", n)
+	}
+	nodes[2].Close()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	if n := nodes[0].server.holding(ctx, streamName, last, 3); n != 2 {
+		t.Errorf("%d of two say so", n)
+	}
+	if n := nodes[0].Status().Bucket.Current; n == 3 {
+		t.Errorf("%d have all claims where two are there", n)
 	}
 }
 

@@ -81,6 +81,55 @@ func (e *embedded) admit(o *server.Options) error {
 	return nil
 }
 
+// administer connects as the administrator.
+func (e *embedded) administer() (*nats.Conn, error) {
+	e.mu.Lock()
+	key := nats.Nkey(e.administrator, e.sign)
+	e.mu.Unlock()
+	return nats.Connect("", nats.InProcessServer(e), key)
+}
+
+// holding asks all members what they have stored of a stream, until so many have all records up to last or ctx ends, and returns
+// how many have.
+func (e *embedded) holding(ctx context.Context, stream string, last uint64, all int) (n int) {
+	nc, err := e.administer()
+	if err != nil {
+		return 0
+	}
+	defer nc.Close()
+	request, err := json.Marshal(server.JSzOptions{Account: server.DEFAULT_GLOBAL_ACCOUNT, Streams: true})
+	if err != nil {
+		return 0
+	}
+	answers, err := nc.SubscribeSync(nats.NewInbox())
+	if err != nil || nc.PublishRequest("$SYS.REQ.SERVER.PING.JSZ", answers.Subject, request) != nil {
+		return 0
+	}
+	for answered := 0; n < all && answered < len(members(e.cfg)); answered++ {
+		m, err := answers.NextMsgWithContext(ctx)
+		if err != nil {
+			break
+		}
+		var a struct{ Data server.JSInfo }
+		if json.Unmarshal(m.Data, &a) == nil && hasStored(&a.Data, stream, last) {
+			n++
+		}
+	}
+	return n
+}
+
+// hasStored reports whether a server has stored the records of a stream up to last.
+func hasStored(info *server.JSInfo, stream string, last uint64) bool {
+	for _, account := range info.AccountDetails {
+		for _, s := range account.Streams {
+			if s.Name == stream {
+				return s.State.LastSeq >= last
+			}
+		}
+	}
+	return false
+}
+
 // former returns the members with a vote that are not among all, if this member leads those that have one.
 func (e *embedded) former(all []fleetlink.Peer) (list []*server.PeerInfo, leads bool) {
 	e.mu.Lock()
@@ -121,10 +170,7 @@ func (e *embedded) votes() int {
 
 // remove takes a member out of those that have a vote.
 func (e *embedded) remove(ctx context.Context, m *server.PeerInfo) error {
-	e.mu.Lock()
-	key := nats.Nkey(e.administrator, e.sign)
-	e.mu.Unlock()
-	nc, err := nats.Connect("", nats.InProcessServer(e), key)
+	nc, err := e.administer()
 	if err != nil {
 		return err
 	}

@@ -36,32 +36,37 @@ func (n *Node) Status() fleetlink.Status {
 	if use.bucket == nil {
 		return s
 	}
-	info := n.complete(use.bucket)
-	s.Bucket = fleetlink.Bucket{Claims: info.State.Msgs, Bytes: info.State.Bytes, Replicas: info.Config.Replicas, Current: current(info)}
+	info, have := n.complete(use.bucket)
+	s.Bucket = fleetlink.Bucket{Claims: info.State.Msgs, Bytes: info.State.Bytes, Replicas: info.Config.Replicas, Current: have}
 	for i := range s.Members {
 		s.Members[i].Leader = s.Quorum && info.Cluster != nil && info.Cluster.Leader == s.Members[i].Name
 	}
 	return s
 }
 
-// complete returns what is known of a bucket. A member that has not stored the last record yet, but does so soon, counts as one that
-// has all.
-func (n *Node) complete(bucket jetstream.Stream) *jetstream.StreamInfo {
+// complete returns what is known of a bucket, and how many members have all of it. A member that has not stored the last record yet,
+// but does so soon, counts as one that has. The one that leads knows what it gave to the others, but not whether they still get the
+// records in front of it: that they say themselves.
+func (n *Node) complete(bucket jetstream.Stream) (info *jetstream.StreamInfo, have int) {
 	ctx, cancel := context.WithTimeout(context.Background(), completeTime)
 	defer cancel()
-	info := bucket.CachedInfo()
-	for current(info) < info.Config.Replicas && Pause(ctx, completeTime/10) {
+	for info = bucket.CachedInfo(); ; {
+		if have = current(info); have == info.Config.Replicas && have > 1 && n.server != nil {
+			have = n.server.holding(ctx, streamName, info.State.LastSeq, have)
+		}
+		if have == info.Config.Replicas || !Pause(ctx, completeTime/20) {
+			return info, have
+		}
 		if later, err := bucket.Info(ctx); err == nil {
 			info = later
 		}
 	}
-	return info
 }
 
 // completeTime is for the last record to get to all members.
-const completeTime = 500 * time.Millisecond
+const completeTime = time.Second
 
-// current counts the members that have all that a stream stores.
+// current counts the members to which the one that leads has given all that a stream stores.
 func current(info *jetstream.StreamInfo) int {
 	if info.Cluster == nil {
 		return 1
