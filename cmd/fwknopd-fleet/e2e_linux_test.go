@@ -86,12 +86,7 @@ func startFleet(t *testing.T) []*member {
 	for _, m := range list {
 		m.cfg.Dir = smallDisk(t)
 		m.start()
-		t.Cleanup(func() {
-			m.signal(syscall.SIGKILL)
-			if t.Failed() {
-				t.Logf("%s said:\n%s", m.cfg.Name, m.said.String())
-			}
-		})
+		t.Cleanup(m.end)
 	}
 	return list
 }
@@ -155,6 +150,16 @@ func (m *member) signal(s syscall.Signal) {
 	if s == syscall.SIGKILL {
 		_ = m.cmd.Wait()
 		m.control.Close()
+	}
+}
+
+// end kills a member when its test ends, and shows what it said if the test has failed.
+func (m *member) end() {
+	if m.cmd != nil {
+		m.signal(syscall.SIGKILL)
+	}
+	if m.t.Failed() {
+		m.t.Logf("%s said:\n%s", m.cfg.Name, m.said.String())
 	}
 }
 

@@ -22,16 +22,18 @@ func membersOf(t *testing.T, n int) (list []*member) {
 			Dir: t.TempDir(), MaxAge: 2 * time.Minute}}
 		m.renew()
 		list = append(list, m)
-		t.Cleanup(func() {
-			if m.cmd != nil {
-				m.signal(syscall.SIGKILL)
-			}
-			if t.Failed() {
-				t.Logf("%s said:\n%s", m.cfg.Name, m.said.String())
-			}
-		})
+		t.Cleanup(m.end)
 	}
 	return list
+}
+
+// begin starts members that know each other, and waits until claims are stored on all of them.
+func begin(all []*member) {
+	for _, m := range all {
+		m.cfg.Peers = lineOf(all)
+		m.start()
+	}
+	settled(all, len(all))
 }
 
 // renew gives a member a new key.
@@ -176,11 +178,7 @@ func TestE2EMembers(t *testing.T) {
 	t.Parallel()
 	all := membersOf(t, 5)
 	three := all[:3]
-	for _, m := range three {
-		m.cfg.Peers = lineOf(three)
-		m.start()
-	}
-	settled(three, 3)
+	begin(three)
 	b := &book{first: make(map[string]string)}
 	if missed := b.race(t, "three", 100, three...); missed > 0 {
 		t.Errorf("%d of 100 were not claimed", missed)
@@ -242,11 +240,7 @@ func TestE2ERolling(t *testing.T) {
 	netlab.Need(t)
 	t.Parallel()
 	all := membersOf(t, 3)
-	for _, m := range all {
-		m.cfg.Peers = lineOf(all)
-		m.start()
-	}
-	settled(all, 3)
+	begin(all)
 	b := &book{first: make(map[string]string)}
 	best := time.Hour
 	for range 2 {
@@ -276,11 +270,7 @@ func TestE2EReplaced(t *testing.T) {
 	t.Parallel()
 	list := membersOf(t, 5)
 	all := list[:3]
-	for _, m := range all {
-		m.cfg.Peers = lineOf(all)
-		m.start()
-	}
-	settled(all, 3)
+	begin(all)
 	b := &book{first: make(map[string]string)}
 	b.race(t, "before", 200, all...)
 
@@ -328,14 +318,12 @@ func TestE2EEmptied(t *testing.T) {
 	netlab.Need(t)
 	t.Parallel()
 	all := membersOf(t, 3)
-	for _, m := range all {
-		m.cfg.Peers = lineOf(all)
-		m.start()
-	}
-	settled(all, 3)
-	for what, emptied := range map[string][]*member{"a majority": all[1:], "all": all} {
+	begin(all)
+	for i, emptied := range [][]*member{all[1:], all} {
 		b := &book{first: make(map[string]string)}
-		b.race(t, what, 100, all...)
+		if missed := b.race(t, fmt.Sprint("emptied", i, " "), 100, all...); missed == 100 {
+			t.Fatal("nothing was claimed")
+		}
 		sent := time.Now().Add(ahead) // or before
 		for _, m := range emptied {
 			m.signal(syscall.SIGKILL)

@@ -291,7 +291,7 @@ func TestComplete(t *testing.T) {
 		t.Errorf("%d say so of a record that is not there yet", n)
 	}
 	nodes[2].Close()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second) // all of it, for the one that is not there
 	defer cancel()
 	if n := nodes[0].server.holding(ctx, streamName, last, 3); n != 2 {
 		t.Errorf("%d of two say so", n)
