@@ -37,7 +37,7 @@ func serve(stderr io.Writer) int {
 	p := &process{ctx: ctx, cfg: &cfg, monitor: m}
 	h := fleetlink.Handler{Status: p.status, Link: p.link}
 	if cfg.Claims() {
-		if p.node, err = node.Open(cfg, node.Options{Log: m.Message, Quorum: m.Quorum, HeardOrder: m.Order, HeardDone: m.Done}); err != nil {
+		if p.node, err = node.Open(cfg, node.Options{Log: m.Message, Quorum: m.Quorum, HeardOrder: m.Order, HeardDone: m.Done, StoredOrder: m.Stored, LateOrder: m.Late}); err != nil {
 			m.Failed(err.Error())
 			return failed(stderr, err)
 		}

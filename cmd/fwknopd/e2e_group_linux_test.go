@@ -44,7 +44,7 @@ func (s *site) fleetRevoke(args ...string) (string, int) {
 
 // TestE2EFleetGroup: what a packet opens at one gateway opens at the other of its group and not at the one
 // out of it, up to the same end. One that is cut off closes on time and hears later what is still open.
-// A revocation closes everywhere, and says who did not hear it.
+// A revocation closes everywhere, says who did not hear it, and is stored for that one.
 func TestE2EFleetGroup(t *testing.T) {
 	t.Parallel()
 	access := strings.Replace(stanza("NAME visitor\nPERMIT_CLIENT_TIMEOUT Y"), "FW_ACCESS_TIMEOUT 60", "FW_ACCESS_TIMEOUT 5", 1)
@@ -111,7 +111,8 @@ func TestE2EFleetGroup(t *testing.T) {
 	f.revokes(a, b, c)
 }
 
-// revokes closes what is open by the gateway that is out of the group, with all links and with one down.
+// revokes closes what is open by the gateway that is out of the group, with all links and with one down: what is
+// open there closes when it is back.
 func (f *fleetOf) revokes(a, b, c *site) {
 	t := f.t
 	if out, code := c.fleetRevoke("nobody"); code != 1 || strings.Count(out, "has no stanza of that name") != 3 {
@@ -131,11 +132,24 @@ func (f *fleetOf) revokes(a, b, c *site) {
 			t.Error("open after a revocation")
 		}
 	}
+	b.resend(b.prepare(1000, "--fw-timeout", "200"))
+	wait.For(t, "the second gateway to open", b.open)
 	f.link(1, "down")
 	begin = time.Now()
 	out, code = c.fleetRevoke("--all")
-	if took := time.Since(begin); code != 1 || !strings.Contains(out, "b: not done: it did not answer") || !strings.Contains(out, "a: nothing") || took > 8*time.Second {
+	if took := time.Since(begin); code != 1 || !strings.Contains(out, "b: not done: it did not answer; the order is stored for it") ||
+		!strings.Contains(out, "a: nothing") || took > 8*time.Second {
 		t.Errorf("%d after %v\n%s", code, took, out)
+	}
+	if !b.open() {
+		t.Error("a gateway that is cut off has closed")
+	}
+	f.link(1, "up")
+	begin = time.Now()
+	wait.For(t, "the gateway that was cut off to close", b.shut)
+	t.Logf("closed %v after the link was back", time.Since(begin).Round(time.Millisecond))
+	if b.said("fleet: c has ordered at ") != 1 {
+		t.Error("the log does not say who ordered it")
 	}
 	if netlab.CanConnect(a.Client, a.Server.V4, e2ePort, 200*time.Millisecond) {
 		t.Error("open")

@@ -70,6 +70,13 @@ func (m *Monitor) Bar(matches func(enforce.Grant) bool, before, until time.Time)
 	m.bars.add(bar{matches, before, until}, m.clock.read().wall)
 }
 
+// AskedSince reports whether a message for a grant that is open came here after a time or, if another
+// gateway announced it, was claimed after it. Of a grant that was open before this daemon started that is
+// not known: false.
+func (m *Monitor) AskedSince(g enforce.Grant, after time.Time) bool {
+	return m.table.askedSince(g.Key(), after)
+}
+
 // checkAnnounced is what the monitor wants of a job for an announced message. m.mu must be held.
 func (m *Monitor) checkAnnounced(j *job) error {
 	switch {

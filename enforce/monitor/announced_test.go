@@ -48,6 +48,47 @@ func TestRevokedStaysClosed(t *testing.T) {
 	})
 }
 
+// TestAskedSince: what counts is the latest message for a grant, by its claim if it was announced.
+func TestAskedSince(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		start := time.Now()
+		time.Sleep(time.Minute)
+		now := time.Now()
+		end := now.Add(time.Minute)
+		wants := func(what string, n int, after time.Time, want bool) {
+			t.Helper()
+			if got := r.AskedSince(ssh(n, end), after); got != want {
+				t.Errorf("%s: %v", what, got)
+			}
+		}
+		wants("not open", 1, start, false)
+		for _, g := range []enforce.Grant{ssh(1, end), ssh(2, end), ssh(3, end)} {
+			if err := announced(r, g, start.Add(time.Second)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		wants("announced", 1, start, true)
+		wants("claimed before", 1, start.Add(time.Second), false)
+		if err := announced(r, ssh(2, end.Add(time.Minute)), now.Add(-time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		wants("extended", 2, now.Add(-2*time.Second), true)
+		if err := announced(r, ssh(3, end), time.Time{}); err != nil {
+			t.Fatal(err)
+		}
+		wants("asked for again, to the same end", 3, now.Add(-time.Second), true)
+		if err := announced(r, ssh(3, end), start.Add(time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		wants("an earlier message is heard late", 3, now.Add(-time.Second), true)
+		r.mu.Lock()
+		r.adopt([]enforce.Grant{ssh(4, end)}, r.lastReading)
+		r.mu.Unlock()
+		wants("of an earlier daemon", 4, start, false)
+	})
+}
+
 // TestManyRevocations: those that are too many to be remembered bar more, not less.
 func TestManyRevocations(t *testing.T) {
 	var b bars

@@ -99,7 +99,7 @@ func (q *keyedQueue) wait() { q.running.Wait() }
 // decisions is the order of commands. m.mu must be held.
 func (m *Monitor) openExternal(j job, now clockReading) {
 	g := j.grant.Normal()
-	kind := m.record(g, now)
+	kind := m.record(g, j.asked(now), now)
 	e := m.table.entries[g.Key()]
 	version := e.version
 	m.externalCommands.add(e.key, opening, func() {

@@ -30,6 +30,14 @@ type job struct {
 	claimed time.Time
 }
 
+// asked returns when the message for the grant was claimed, or came here: now.
+func (j *job) asked(now clockReading) time.Time {
+	if j.claimed.IsZero() {
+		return now.wall
+	}
+	return j.claimed
+}
+
 // Apply opens g, for which the administrator asked, if the policy allows it. It returns when
 // the firewall has g, or the opening command has ended.
 func (m *Monitor) Apply(ctx context.Context, g enforce.Grant) error {
@@ -174,7 +182,7 @@ func (m *Monitor) openBatch(ctx context.Context, batch []job, now clockReading) 
 			m.undo(ctx, grants[i])
 		}
 		if ev.Err == nil {
-			ev.Kind = m.record(grants[i], now)
+			ev.Kind = m.record(grants[i], j.asked(now), now)
 			ev.Blocked = m.recordBlocked(ctx, grants[i], now)
 		}
 		m.events.add(ev)
@@ -196,15 +204,15 @@ func (m *Monitor) undo(ctx context.Context, g enforce.Grant) {
 	}
 }
 
-// record enters the parts of a grant into the table. It returns [Granted] if one is
-// new, else [Extended] if one ends later now, else [Kept]. m.mu must be held.
-func (m *Monitor) record(g enforce.Grant, now clockReading) (kind Kind) {
+// record enters the parts of a grant into the table, for a message of a time. It returns [Granted] if one
+// is new, else [Extended] if one ends later now, else [Kept]. m.mu must be held.
+func (m *Monitor) record(g enforce.Grant, asked time.Time, now clockReading) (kind Kind) {
 	before, timed := m.table.next()
 	first := len(m.table.entries) == 0
 	kind = Kept
 	cut := m.cfg.Cut != nil && m.currentPolicy().Limits.CloseConnections[g.Stanza]
 	for _, part := range g.Split() {
-		e, k := m.table.put(part, now)
+		e, k := m.table.put(part, asked, now)
 		if k != Kept {
 			e.cut = cut
 		}

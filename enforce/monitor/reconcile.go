@@ -171,7 +171,7 @@ func (m *Monitor) adopt(open []enforce.Grant, now clockReading) {
 		if g.Foreign != "" && g.Expires.IsZero() {
 			continue
 		}
-		m.record(g, now)
+		m.record(g, time.Time{}, now)
 		for _, part := range g.Split() {
 			m.table.entries[part.Key()].adopted = true
 		}

@@ -19,6 +19,7 @@ type entry struct {
 	tries       int           // failed attempts to close it in a row
 	opened      time.Duration // by Clock.Elapsed
 	adopted     bool          // it was open before; when it was opened is not known
+	asked       time.Time     // when the latest message for it came, or was claimed elsewhere; zero: not known
 	cut         bool          // connections through it end with it
 	postponed   time.Duration // sum of all extensions for connections through it
 	blocked     []string      // base chains that drop it, as last reported
@@ -38,9 +39,9 @@ type table struct {
 	requests int
 }
 
-// put adds a grant or moves its end, and returns the entry and whether it was [Granted],
-// [Extended] or [Kept]. The later of two ends holds.
-func (t *table) put(part enforce.Grant, now clockReading) (e *entry, kind Kind) {
+// put adds a grant for a message of a time or moves its end, and returns the entry and whether it was
+// [Granted], [Extended] or [Kept]. The later of two ends holds.
+func (t *table) put(part enforce.Grant, asked time.Time, now clockReading) (e *entry, kind Kind) {
 	key := part.Key()
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -58,22 +59,37 @@ func (t *table) put(part enforce.Grant, now clockReading) (e *entry, kind Kind) 
 	case e.ending:
 		kind = Granted
 	case !enforce.Outlives(part.Expires, e.grant.Expires):
-		e.version = t.requests
+		e.version, e.asked = t.requests, laterOf(e.asked, asked)
 		return e, Kept
 	default:
-		opened, adopted = e.opened, e.adopted
+		opened, adopted, asked = e.opened, e.adopted, laterOf(e.asked, asked)
 	}
 	if e.key != "" && e.grant.Stanza != part.Stanza {
 		t.count(e.grant.Stanza, -1)
 		t.count(part.Stanza, 1)
 	}
-	*e = entry{key: key, grant: part, version: t.requests, opened: opened, adopted: adopted, blocked: e.blocked, unconfirmed: e.unconfirmed, index: e.index}
+	*e = entry{key: key, grant: part, version: t.requests, opened: opened, adopted: adopted, asked: asked, blocked: e.blocked, unconfirmed: e.unconfirmed, index: e.index}
 	t.remove(e)
 	if !e.permanent() {
 		e.deadline = now.deadline(part.Expires)
 		t.schedule(e, e.deadline)
 	}
 	return e, kind
+}
+
+func laterOf(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// askedSince reports whether a message for a grant came after a time.
+func (t *table) askedSince(key string, after time.Time) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	e := t.entries[key]
+	return e != nil && e.asked.After(after)
 }
 
 // schedule makes e due at next.

@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -67,33 +68,45 @@ func (n *Node) announce(ctx context.Context) {
 // elsewhere.
 const patience = 10
 
-// publish publishes one announcement, and again until it is stored or its grant ends. The id by which the
-// stream knows it again is random: under one that can be foreseen, another gateway could publish first.
+// publish publishes one announcement, and again until it is stored or its grant ends.
 func (n *Node) publish(ctx context.Context, a *fleetlink.Announcement) {
 	text, err := codec.Encode(nil, *a)
 	if err != nil {
 		n.logSome("an announcement is dropped: %v", err)
 		return
 	}
-	subject, id := announceSubjects+n.cfg.Group+"."+n.cfg.Name, rand.Text()
-	why := "it has ended"
-	for tries := 1; n.now().Before(a.End); tries++ {
+	if err := n.store(ctx, announceConfig, announceSubjects+n.cfg.Group+"."+n.cfg.Name, text, a.End, "announcements"); err != nil && ctx.Err() == nil {
+		n.logSome("an announcement is dropped, as its grant has ended: %s", Reason(err))
+	}
+}
+
+var errEnded = errors.New("it has ended")
+
+// store publishes to a stream of the fleet, and again until that has the message; the error is why it has not
+// by a time. The id by which the stream knows the message again is random: under one that can be foreseen,
+// another gateway could publish first.
+func (n *Node) store(ctx context.Context, stream jetstream.StreamConfig, subject string, text []byte, until time.Time, what string) error {
+	why, id := errEnded, rand.Text()
+	for tries := 1; n.now().Before(until); tries++ {
 		try, cancel := context.WithTimeout(ctx, answerTime)
 		_, err := n.js.Publish(try, subject, text, jetstream.WithMsgID(id), jetstream.WithRetryAttempts(0))
 		if err != nil && ctx.Err() == nil {
-			if _, missing := n.announcements(try); missing != nil { // it may have to be made
+			if _, missing := n.Stream(try, stream); missing != nil { // it may have to be made
 				err = missing
 			}
-			if why = Reason(err); tries == patience && why != NoQuorum {
-				n.logSome("announcements are not stored: %s", why)
+			if why = err; tries == patience && Reason(err) != NoQuorum {
+				n.logSome("%s are not stored: %s", what, Reason(err))
 			}
 		}
 		cancel()
-		if err == nil || !Pause(ctx, retryEvery) {
-			return
+		if err == nil {
+			return nil
+		}
+		if !Pause(ctx, retryEvery) {
+			return ctx.Err()
 		}
 	}
-	n.logSome("an announcement is dropped, as its grant has ended: %s", why)
+	return why
 }
 
 // announcements returns the stream of announcements, and makes it where there is none.

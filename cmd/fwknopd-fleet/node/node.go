@@ -29,6 +29,10 @@ type Options struct {
 	// one, as it has signed it. They do not block. nil: there are no grants here.
 	HeardOrder func(from string, text []byte)
 	HeardDone  func(by string, text []byte)
+	// StoredOrder gets an order of this gateway that the fleet has stored. LateOrder gets one of
+	// another gateway that was stored, and returns when it is dealt with, or false at the end of ctx.
+	StoredOrder func(text []byte)
+	LateOrder   func(ctx context.Context, o fleetlink.LateOrder) bool
 }
 
 // A Node is a member of a fleet, until [Node.Close]. Its methods may be called by several
@@ -80,6 +84,8 @@ func Open(cfg fleetlink.Config, o Options) (*Node, error) {
 	n.running.Go(func() { n.watch(ctx) })
 	n.running.Go(func() { n.announce(ctx) })
 	n.running.Go(func() { n.settles(ctx) })
+	n.running.Go(func() { n.storeOrders(ctx) })
+	n.running.Go(func() { n.hearLate(ctx) })
 	return n, nil
 }
 

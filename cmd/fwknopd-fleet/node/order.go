@@ -10,8 +10,9 @@ import (
 	"fwknopd/cmd/fwknopd/fleetlink"
 )
 
-// Orders to revoke grants, and what was done about them. They are not stored: who orders it sends it
-// again until all have answered, or for [fleetlink.OrderTime].
+// Orders to revoke grants, and what was done about them: the one who gives an order sends it again until
+// all have answered, or for [fleetlink.OrderTime]. Those that do not get it then find it in a stream, see
+// [Node.hearLate].
 const (
 	orderSubjects = "fwknop.revoke."  // and the gateway that orders it
 	doneSubjects  = "fwknop.revoked." // and the gateway that answers
@@ -28,13 +29,16 @@ type orders struct {
 	Options
 	signer *fleetlink.Signer
 
+	storing storing
+	late    late
+
 	mu     sync.Mutex
 	limits map[string]*rate.Limiter
 }
 
 func newOrders(n *Node, o Options) (*orders, error) {
 	s, err := fleetlink.NewSigner(&n.cfg)
-	return &orders{Options: o, signer: s, limits: make(map[string]*rate.Limiter)}, err
+	return &orders{Options: o, signer: s, storing: newStoring(), late: newLate(), limits: make(map[string]*rate.Limiter)}, err
 }
 
 // listen hears orders and answers from now on.
@@ -47,10 +51,13 @@ func (n *Node) listenOrders() error {
 	return nil
 }
 
-// Order publishes an order of this gateway, Done what it has done about one. What cannot be published
-// now is not published later.
-func (n *Node) Order(text []byte) { _ = n.nc.Publish(orderSubjects+n.cfg.Name, text) }
-func (n *Node) Done(text []byte)  { _ = n.nc.Publish(doneSubjects+n.cfg.Name, text) }
+// Order publishes an order of this gateway, and has it stored, once; Done publishes what it has done about
+// one. What cannot be published now is not published later.
+func (n *Node) Order(text []byte) {
+	_ = n.nc.Publish(orderSubjects+n.cfg.Name, text)
+	n.orders.storing.add(text)
+}
+func (n *Node) Done(text []byte) { _ = n.nc.Publish(doneSubjects+n.cfg.Name, text) }
 
 // hearOrder passes on what is signed by the gateway that the subject names. A witness has nothing to
 // revoke, and says so.
@@ -68,7 +75,7 @@ func (n *Node) hearOrder(subject string, m *nats.Msg) {
 	}
 	order, err := o.signer.ReadOrder(name, m.Data)
 	switch {
-	case err != nil || order.To != "" && order.To != n.cfg.Name || !o.allow(name):
+	case err != nil || !order.IsFor(n.cfg.Name) || !o.allow(name):
 	case n.cfg.Witness:
 		if text, err := o.signer.Done(fleetlink.Done{By: n.cfg.Name, From: name, Serial: order.Serial}); err == nil {
 			n.Done(text)

@@ -51,10 +51,15 @@ func (p *Place) Read(ctx context.Context, s jetstream.Stream, subject string, si
 	return &Reading{Pending: c.CachedInfo().NumPending, it: it, place: p}, nil
 }
 
-func (p *Place) consumer(s *jetstream.StreamInfo, subject string, since time.Time) jetstream.ConsumerConfig {
+// renew begins anew if the stream is not the one that was read.
+func (p *Place) renew(s *jetstream.StreamInfo) {
 	if !s.Created.Equal(p.made) || p.last > s.State.LastSeq {
 		*p = Place{made: s.Created}
 	}
+}
+
+func (p *Place) consumer(s *jetstream.StreamInfo, subject string, since time.Time) jetstream.ConsumerConfig {
+	p.renew(s)
 	c := jetstream.ConsumerConfig{
 		FilterSubjects: []string{subject}, AckPolicy: jetstream.AckNonePolicy, MemoryStorage: true, Replicas: 1, InactiveThreshold: time.Minute,
 	}

@@ -60,6 +60,7 @@ type fleet struct {
 	why      string    // why there is no quorum
 	since    time.Time // when that changed
 	degraded bool      // it was logged that there is none
+	ordered  time.Time // when the last order was stored that this gateway has heard late
 
 	begin     chan struct{}        // is closed when there is something to publish
 	changes   chan struct{}        // has room for one signal: what is open has changed
@@ -95,6 +96,7 @@ func (d *daemon) openFleet(ctx context.Context) error {
 		return err
 	}
 	f := d.fleet
+	f.loadOrdered()
 	f.cfg, f.stopped = d.conf().fleet, make(chan struct{})
 	ctx, cancel := context.WithCancel(ctx)
 	go f.run(ctx)
@@ -219,13 +221,15 @@ func (f *fleet) once(ctx context.Context, cfg *fleetlink.Config) error {
 	}
 	c := fleetlink.NewControl(p.Conn)
 	served := make(chan error, 1)
-	go func() { served <- c.Run(f.listener()) }()
+	serving, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() { served <- c.Run(f.listener(serving, c)) }()
 	died := make(chan error, 1)
 	go func() { died <- p.Wait() }()
 	f.begun(c, p.Pid)
 	defer f.gone()
 	told := *cfg
-	told.Since = f.started
+	told.Since, told.Ordered = f.started, f.lastOrdered()
 	if err = c.Configure(&told); err != nil {
 		_ = p.Kill() // it may have ended
 	}
@@ -286,13 +290,15 @@ func (f *fleet) start() (*monitor.Worker, *headBuffer, error) {
 }
 
 // listener returns what is done about what the process says, whose word it is.
-func (f *fleet) listener() fleetlink.Listener {
+func (f *fleet) listener(ctx context.Context, c *fleetlink.Control) fleetlink.Listener {
 	return fleetlink.Listener{
 		Ready:   func() { f.logf(info, "the fleet process is ready") },
 		Failed:  func(why string) { f.logf(warning, "the fleet process fails: %s", why) },
 		Quorum:  f.setQuorum,
 		Order:   f.heardOrder,
 		Done:    f.heardDone,
+		Late:    func(o fleetlink.LateOrder) { go f.heardLate(ctx, c, o) },
+		Stored:  f.orders.noteStored,
 		Message: func(text string) { f.logf(info, "fleet: %s", text) },
 	}
 }

@@ -48,6 +48,7 @@ type fleetOrders struct {
 	running  map[string]bool // by the gateway that orders it
 	limits   map[string]*rate.Limiter
 	answered map[uint64]chan fleetlink.Done // by serial number of this gateway's
+	asked    map[string]bool                // by the text of an order of this gateway that is being given: it is stored
 }
 
 // A doneOrder was carried out.
@@ -58,7 +59,7 @@ type doneOrder struct {
 
 func newFleetOrders() *fleetOrders {
 	return &fleetOrders{done: make(map[orderID]doneOrder), running: make(map[string]bool),
-		limits: make(map[string]*rate.Limiter), answered: make(map[uint64]chan fleetlink.Done)}
+		limits: make(map[string]*rate.Limiter), answered: make(map[uint64]chan fleetlink.Done), asked: make(map[string]bool)}
 }
 
 // orderTolerance is how far the time of an order may be from the clock: by the difference of the clocks
@@ -79,7 +80,7 @@ func (f *fleet) heardOrder(from string, text []byte) {
 			return
 		}
 		o, err := signer.ReadOrder(from, text)
-		if err != nil || o.To != "" && o.To != cfg.Name {
+		if err != nil || !o.IsFor(cfg.Name) {
 			return
 		}
 		answer, known := f.orders.find(o)
@@ -106,23 +107,28 @@ func (f *fleet) carryOut(o *fleetlink.Order, self string) fleetlink.Done {
 	if !f.orders.allow(o.From) {
 		return fleetlink.Done{}
 	}
-	f.revoke(o, &answer)
+	f.revoke(o, false, &answer)
 	if answer.Error == "" {
 		f.orders.note(o, answer)
 	}
-	f.logf(info, "fleet: %s has grants revoked: %s", o.From, strings.TrimSuffix(report.FleetRevokedText([]report.FleetRevoked{revokedOf(answer)}), "\n"))
+	f.logf(info, "fleet: %s has grants revoked: %s", o.From, revokedLine(answer))
 	return answer
 }
 
-// revoke closes what an order selects, and keeps announcements of earlier messages from opening it
-// again. The clock by which those were claimed may differ from that of the order.
-func (f *fleet) revoke(o *fleetlink.Order, answer *fleetlink.Done) {
+// revoke closes what an order selects, of that which is open for messages from before a late one. It keeps
+// announcements of such messages from opening it again. The clock by which they were claimed may differ
+// from that of the order.
+func (f *fleet) revoke(o *fleetlink.Order, late bool, answer *fleetlink.Done) {
 	mon := f.mon.Load()
 	if mon == nil {
 		answer.Error = "the daemon is starting"
 		return
 	}
-	d := f.d
+	d, before := f.d, o.At.Add(policy.ClockSkew)
+	var open control.Enforcer = mon
+	if late {
+		open = earlier{mon, before}
+	}
 	s := control.Selection{Src: o.Src, Port: o.Port}
 	if o.Stanza != "" {
 		line, err := d.conf().Access.Line(o.Stanza)
@@ -135,8 +141,8 @@ func (f *fleet) revoke(o *fleetlink.Order, answer *fleetlink.Done) {
 	ctx, cancel := context.WithTimeout(context.Background(), fleetlink.OrderTime)
 	defer cancel()
 	until := time.Now().Add(2*policy.ClockSkew + policy.ClaimLife(d.conf().Server.MaxAge))
-	mon.Bar(func(g enforce.Grant) bool { return d.now(s, o.Stanza).Matches(g) }, o.At.Add(policy.ClockSkew), until)
-	closed, err := control.Revoke(ctx, mon, s)
+	mon.Bar(func(g enforce.Grant) bool { return d.now(s, o.Stanza).Matches(g) }, before, until)
+	closed, err := control.Revoke(ctx, open, s)
 	answer.Closed = uint64(len(closed))
 	if err != nil {
 		answer.Error = privsep.Sanitize(err.Error())
@@ -206,7 +212,7 @@ func (f *fleet) revokeEverywhere(ctx context.Context, s control.Selection, o con
 	var list []report.FleetRevoked
 	if o.Gateway == "" || o.Gateway == cfg.Name {
 		own := fleetlink.Done{By: cfg.Name}
-		f.revoke(&order, &own)
+		f.revoke(&order, false, &own)
 		list = append(list, revokedOf(own))
 	}
 	others, err := f.others(ctx, cfg, o.Gateway)
@@ -260,8 +266,8 @@ func (f *fleet) ask(ctx context.Context, names []string, serial uint64, text []b
 		list[i] = report.FleetRevoked{Gateway: name, Error: "it did not answer"}
 	}
 	answers := make(chan fleetlink.Done, maxOrderers)
-	f.orders.expect(serial, answers)
-	defer f.orders.expect(serial, nil)
+	f.orders.expect(serial, string(text), answers)
+	defer f.orders.expect(serial, string(text), nil)
 	over := time.After(fleetlink.OrderTime)
 	send := time.NewTicker(resendEvery)
 	defer send.Stop()
@@ -278,9 +284,9 @@ func (f *fleet) ask(ctx context.Context, names []string, serial uint64, text []b
 				waiting--
 			}
 		case <-over:
-			return list
+			return f.orders.later(list, string(text))
 		case <-ctx.Done():
-			return list
+			return f.orders.later(list, string(text))
 		}
 	}
 	return list
@@ -359,13 +365,33 @@ func (o *fleetOrders) next() uint64 {
 	return o.last
 }
 
-// expect has answers to an order passed on; nil: no longer.
-func (o *fleetOrders) expect(serial uint64, answers chan fleetlink.Done) {
+// expect has answers to an order passed on, and notes whether it is stored; nil: no longer.
+func (o *fleetOrders) expect(serial uint64, text string, answers chan fleetlink.Done) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if answers == nil {
 		delete(o.answered, serial)
+		delete(o.asked, text)
 	} else {
-		o.answered[serial] = answers
+		o.answered[serial], o.asked[text] = answers, false
 	}
+}
+
+// noteStored notes that the fleet has stored an order of this gateway.
+func (o *fleetOrders) noteStored(text []byte) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if _, given := o.asked[string(text)]; given {
+		o.asked[string(text)] = true
+	}
+}
+
+// later marks those that have not done what was ordered, if the order is stored for them.
+func (o *fleetOrders) later(list []report.FleetRevoked, text string) []report.FleetRevoked {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for i := range list {
+		list[i].Stored = list[i].Error != "" && o.asked[text]
+	}
+	return list
 }

@@ -61,7 +61,7 @@ func newOrderLab(t *testing.T) *orderLab {
 	}
 	l.fleet.cfg, l.fleet.control = &cfg, c
 	l.mon.Store(m)
-	go c.Run(l.listener())
+	go c.Run(l.listener(t.Context(), c))
 	go l.process.Run(context.Background(), fleetlink.Handler{
 		Order: func(text []byte) { l.orders <- bytes.Clone(text) },
 		Done: func(text []byte) {
@@ -198,6 +198,7 @@ func TestOwnOrder(t *testing.T) {
 			if err != nil || l.mon.Load().Len() != 0 {
 				t.Errorf("%v, %d open here", err, l.mon.Load().Len())
 			}
+			l.process.Stored(text)
 			d := fleetlink.Done{By: "gw2", From: "gw1", Serial: o.Serial, Closed: 4}
 			if asked.Add(1) == 1 {
 				d.Error = "the firewall is busy"
@@ -214,6 +215,9 @@ func TestOwnOrder(t *testing.T) {
 	}
 	if asked.Load() < 3 {
 		t.Errorf("asked %d times", asked.Load())
+	}
+	if list[1].Stored || !list[2].Stored {
+		t.Errorf("stored for those that have done it, or not for the other: %+v", list)
 	}
 	if list, err := l.revokeEverywhere(t.Context(), control.Selection{}, control.FleetOrder{Gateway: "gw2"}); err != nil || len(list) != 1 || list[0].Gateway != "gw2" {
 		t.Errorf("one: %+v, %v", list, err)

@@ -23,6 +23,9 @@ type Config struct {
 	Group string    `json:"group,omitempty"`
 	Since time.Time `json:"since,omitzero"`
 
+	// Ordered is when the last order was stored that this gateway has heard of those that are stored.
+	Ordered time.Time `json:"ordered,omitzero"`
+
 	MaxAge time.Duration `json:"max_age,omitempty"` // how old a message may be that this gateway accepts; 0: any age
 	Events bool          `json:"events,omitempty"`  // this gateway publishes its events
 	Kafka  *Kafka        `json:"kafka,omitempty"`   // nil: no topics are read

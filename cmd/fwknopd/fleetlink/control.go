@@ -11,6 +11,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"fwknopd/cmd/fwknopd/codec"
 	"fwknopd/policy/conf"
@@ -81,14 +82,19 @@ type Listener struct {
 	Failed  func(why string)
 	Quorum  func(quorum bool, why string)
 	Message func(text string)
-	// Order and Done get what another gateway has published under its name, unchecked.
+	// Order and Done get what another gateway has published under its name, unchecked, and Late
+	// what the fleet has stored of that: the next one comes after [Control.Taken].
 	Order func(from string, text []byte)
 	Done  func(by string, text []byte)
+	Late  func(LateOrder)
+	// Stored gets an order of this gateway that the fleet has stored.
+	Stored func(text []byte)
 }
 
 // A Control is the monitor's end of the link to a fleet process, which it does not trust.
 type Control struct {
 	link *Link
+	late atomic.Bool // a [LateOrder] is not dealt with yet
 
 	mu     sync.Mutex
 	asking []chan<- Status // in the order of their questions
@@ -138,21 +144,42 @@ func (c *Control) handle(kind byte, content []byte, l Listener) error {
 		l.Quorum(q.Quorum, cut(q.Why))
 	case kindStatus:
 		return c.tell(content)
-	case kindOrder, kindDone:
-		var m relayMessage
+	default:
+		return c.handleOrders(kind, content, l)
+	}
+	return nil
+}
+
+// handleOrders is handle for what has to do with orders.
+func (c *Control) handleOrders(kind byte, content []byte, l Listener) error {
+	var m relayMessage
+	switch kind {
+	case kindLate:
+		var late LateOrder
+		if err := codec.Decode(content, &late); err != nil {
+			return err
+		}
+		if !conf.IsFleetName(late.From) || late.Stored.IsZero() || c.late.Swap(true) {
+			return errKind
+		}
+		l.Late(late)
+		return nil
+	case kindOrder, kindDone, kindStored:
 		if err := codec.Decode(content, &m); err != nil {
 			return err
 		}
-		if !conf.IsFleetName(m.Name) {
-			return errKind
-		}
-		if kind == kindOrder {
-			l.Order(m.Name, []byte(m.Text))
-		} else {
-			l.Done(m.Name, []byte(m.Text))
-		}
 	default:
 		return errKind
+	}
+	switch {
+	case kind == kindStored:
+		l.Stored([]byte(m.Text))
+	case !conf.IsFleetName(m.Name):
+		return errKind
+	case kind == kindOrder:
+		l.Order(m.Name, []byte(m.Text))
+	default:
+		l.Done(m.Name, []byte(m.Text))
 	}
 	return nil
 }
@@ -255,12 +282,18 @@ func (c *Control) ask(answer chan<- Status) error {
 	return nil
 }
 
-// Order has an order published, Done what was done about one of another gateway.
+// Order has an order published and stored, Done what was done about one of another gateway published.
 func (c *Control) Order(text []byte) error {
 	return c.link.Send(kindOrder, relayMessage{Text: string(text)})
 }
 func (c *Control) Done(text []byte) error {
 	return c.link.Send(kindDone, relayMessage{Text: string(text)})
+}
+
+// Taken says that the [LateOrder] is dealt with.
+func (c *Control) Taken() error {
+	c.late.Store(false)
+	return c.link.Send(kindTaken, nil)
 }
 
 // Close ends the link, upon which the process ends.

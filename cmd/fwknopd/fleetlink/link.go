@@ -34,6 +34,9 @@ const (
 	kindMessage = 't' // noticeMessage, to the monitor: to be logged
 	kindOrder   = 'o' // relayMessage with an [Order], of the monitor and to it
 	kindDone    = 'd' // relayMessage with a [Done], of the monitor and to it
+	kindStored  = 'k' // relayMessage with an [Order] of the monitor's, to it: the fleet has stored it
+	kindLate    = 'l' // LateOrder, to the monitor
+	kindTaken   = 'T' // of the monitor: the LateOrder is dealt with, the next one may come
 )
 
 // MaxMessage bounds a message, in bytes.

@@ -16,6 +16,7 @@ import (
 
 	"fwknopd/cmd/fwknopd/codec"
 	"fwknopd/fixtures/wait"
+	"fwknopd/policy/conf"
 )
 
 // claimsFunc implements Claims.
@@ -306,6 +307,9 @@ func listening(l Listener) Listener {
 	if l.Message == nil {
 		l.Message = func(string) {}
 	}
+	if l.Order == nil {
+		l.Order, l.Done, l.Late, l.Stored = func(string, []byte) {}, func(string, []byte) {}, func(LateOrder) {}, func([]byte) {}
+	}
 	return l
 }
 
@@ -375,6 +379,54 @@ func TestControl(t *testing.T) {
 	}
 }
 
+// Late orders come one by one, and an order is told to be stored; a process that does not wait is cut off.
+func TestLateOrder(t *testing.T) {
+	a, b := pair(t)
+	c := NewControl(a)
+	late, stored, ran := make(chan LateOrder, 2), make(chan string, 1), make(chan error, 1)
+	go func() {
+		ran <- c.Run(Listener{Late: func(o LateOrder) { late <- o }, Stored: func(text []byte) { stored <- string(text) }})
+	}()
+	if err := c.Configure(&Config{Name: "a"}); err != nil {
+		t.Fatal(err)
+	}
+	m, _, err := NewMonitor(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go m.Run(t.Context(), Handler{})
+	m.Stored([]byte("order"))
+	if got := <-stored; got != "order" {
+		t.Errorf("stored %q", got)
+	}
+	want := LateOrder{"gw2", "text", time.Unix(7, 0).UTC()}
+	for range 2 {
+		dealt := make(chan bool)
+		go func() { dealt <- m.Late(t.Context(), want) }()
+		if got := <-late; got != want {
+			t.Errorf("%+v", got)
+		}
+		select {
+		case <-dealt:
+			t.Error("it is dealt with before that is said")
+		default:
+		}
+		if err := c.Taken(); err != nil || !<-dealt {
+			t.Errorf("not dealt with: %v", err)
+		}
+	}
+	ending, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range 2 {
+		if m.Late(ending, want) {
+			t.Error("dealt with")
+		}
+	}
+	if err := <-ran; !errors.Is(err, errKind) {
+		t.Errorf("two at a time: %v", err)
+	}
+}
+
 // A monitor keeps its head: a process that says what it may not is cut off, and one that says nothing
 // is not waited for.
 func TestHostileProcess(t *testing.T) {
@@ -383,17 +435,19 @@ func TestHostileProcess(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, message := range map[string][]byte{
-		"a status to nobody":   append([]byte{kindStatus}, `{"v":1}`...),
-		"a status of too many": append([]byte{kindStatus}, long...),
-		"another version":      append([]byte{kindStatus}, `{"v":2}`...),
-		"unknown members":      append([]byte{kindStatus}, `{"v":1,"x":1}`...),
-		"no JSON":              append([]byte{kindStatus}, `{`...),
-		"ready with more":      {kindReady, 0},
-		"an unknown kind":      {'?'},
-		"a claim":              encoded(t, kindClaim, claimMessage{ID: 1}),
-		"half a text":          {kindMessage, 5, 'a'},
-		"a quorum of 2":        {kindQuorum, 2, 0},
-		"too much":             append([]byte{kindMessage}, make([]byte, MaxMessage)...),
+		"a status to nobody":    append([]byte{kindStatus}, `{"v":1}`...),
+		"a status of too many":  append([]byte{kindStatus}, long...),
+		"another version":       append([]byte{kindStatus}, `{"v":2}`...),
+		"unknown members":       append([]byte{kindStatus}, `{"v":1,"x":1}`...),
+		"no JSON":               append([]byte{kindStatus}, `{`...),
+		"ready with more":       {kindReady, 0},
+		"an unknown kind":       {'?'},
+		"a claim":               encoded(t, kindClaim, claimMessage{ID: 1}),
+		"half a text":           {kindMessage, 5, 'a'},
+		"a quorum of 2":         {kindQuorum, 2, 0},
+		"a late order of none":  encoded(t, kindLate, LateOrder{Stored: time.Unix(1, 0)}),
+		"no time of a late one": encoded(t, kindLate, LateOrder{From: "gw2"}),
+		"too much":              append([]byte{kindMessage}, make([]byte, MaxMessage)...),
 	} {
 		a, b := pair(t)
 		c := NewControl(a)
@@ -489,6 +543,9 @@ func FuzzControl(f *testing.F) {
 	f.Add(encoded(f, kindQuorum, quorumMessage{true, "x"}))
 	f.Add(encoded(f, kindMessage, noticeMessage{"x"}))
 	f.Add(append([]byte{kindStatus}, `{"v":1,"members":[{"name":"b"}]}`...))
+	f.Add(encoded(f, kindOrder, relayMessage{"gw2", "text"}))
+	f.Add(encoded(f, kindStored, relayMessage{Text: "text"}))
+	f.Add(encoded(f, kindLate, LateOrder{"gw2", "text", time.Unix(7, 0)}))
 	f.Fuzz(func(t *testing.T, message []byte) {
 		if len(message) == 0 {
 			return
@@ -501,7 +558,15 @@ func FuzzControl(f *testing.F) {
 				t.Fatalf("%d bytes", len(text))
 			}
 		}
-		err := c.handle(message[0], message[1:], listening(Listener{Failed: text, Message: text, Quorum: func(_ bool, why string) { text(why) }}))
+		name := func(name string, _ []byte) {
+			if !conf.IsFleetName(name) {
+				t.Fatalf("passes under the name %q", name)
+			}
+		}
+		err := c.handle(message[0], message[1:], listening(Listener{
+			Failed: text, Message: text, Quorum: func(_ bool, why string) { text(why) },
+			Order: name, Done: name, Late: func(o LateOrder) { name(o.From, nil) }, Stored: func([]byte) {},
+		}))
 		if told := len(answer) > 0; told != (err == nil && message[0] == kindStatus) {
 			t.Fatalf("told %v, %v", told, err)
 		}

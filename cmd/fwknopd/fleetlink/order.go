@@ -39,8 +39,21 @@ type Done struct {
 	Error   string // why it is not done; "": it is
 }
 
+// A LateOrder is an [Order] that the fleet stored, for gateways that had no connection when it was given.
+type LateOrder struct {
+	From   string // the gateway under whose name it was published
+	Text   string // as it was published
+	Stored time.Time
+}
+
+// LateTime is how long an order is stored.
+const LateTime = 7 * 24 * time.Hour
+
 // OrderTime is how long an order is sent again to gateways that have not answered.
 const OrderTime = 5 * time.Second
+
+// IsFor reports whether a gateway is to carry the order out.
+func (o *Order) IsFor(name string) bool { return o.To == "" || o.To == name }
 
 // Check returns an error if no honest gateway orders this.
 func (o *Order) Check() error {

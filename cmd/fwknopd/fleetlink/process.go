@@ -50,7 +50,10 @@ const Serving = "serve"
 const monitorFD = 3
 
 // A Monitor is the fleet process's end of the link to the monitor that started it.
-type Monitor struct{ link *Link }
+type Monitor struct {
+	link  *Link
+	taken chan struct{} // has room for one: the late order is dealt with
+}
 
 // Inherited returns the link of a process that the monitor started, and its configuration.
 func Inherited() (*Monitor, Config, error) {
@@ -63,7 +66,7 @@ func Inherited() (*Monitor, Config, error) {
 
 // NewMonitor returns the link over conn, which it takes over, and the configuration that comes first.
 func NewMonitor(conn *net.UnixConn) (*Monitor, Config, error) {
-	m := &Monitor{NewLink(conn)}
+	m := &Monitor{NewLink(conn), make(chan struct{}, 1)}
 	var cfg Config
 	kind, content, err := m.link.Receive()
 	switch {
@@ -85,7 +88,7 @@ type Handler struct {
 	// Link takes over a link that another process uses; it does not block.
 	Link   func(p Purpose, conn *net.UnixConn)
 	Status func() Status
-	// Order and Done publish what the monitor orders or has done. They do not block.
+	// Order and Done publish what the monitor orders or has done, Order stores it too. They do not block.
 	Order func(text []byte)
 	Done  func(text []byte)
 }
@@ -135,6 +138,12 @@ func (m *Monitor) handle(kind byte, content []byte, f *os.File, h Handler) error
 		} else {
 			h.Done([]byte(r.Text))
 		}
+	case kindTaken:
+		select {
+		case m.taken <- struct{}{}:
+		default:
+			return errKind
+		}
 	case kindAsk:
 		text, err := json.Marshal(h.Status())
 		if err != nil {
@@ -166,6 +175,23 @@ func (m *Monitor) Order(from string, text []byte) {
 }
 func (m *Monitor) Done(by string, text []byte) {
 	_ = m.link.Send(kindDone, relayMessage{by, string(text)})
+}
+
+// Stored says that the fleet has stored an order of the monitor's.
+func (m *Monitor) Stored(text []byte) { _ = m.link.Send(kindStored, relayMessage{Text: string(text)}) }
+
+// Late passes on an order that the fleet has stored, and returns when it is dealt with. It reports false if ctx
+// ends before. There may be one call at a time.
+func (m *Monitor) Late(ctx context.Context, o LateOrder) bool {
+	if err := m.link.Send(kindLate, o); err != nil {
+		return false
+	}
+	select {
+	case <-m.taken:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // Message has a text logged.

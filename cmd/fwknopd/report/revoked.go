@@ -14,6 +14,7 @@ type FleetRevoked struct {
 	Closed  uint64 `json:"closed"`
 	Unknown bool   `json:"unknown_stanza,omitempty"` // it has no stanza of that name
 	Error   string `json:"error,omitempty"`          // "": it is done
+	Stored  bool   `json:"stored,omitempty"`         // it is not, but the order is stored for the gateway
 }
 
 // FleetRevokedText returns a line for each gateway.
@@ -24,6 +25,9 @@ func FleetRevokedText(list []FleetRevoked) string {
 		switch {
 		case r.Error != "":
 			text = "not done: " + r.Error
+			if r.Stored {
+				text += "; the order is stored for it"
+			}
 		case r.Unknown:
 			text = "has no stanza of that name"
 		case r.Closed == 0:
