@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"fmt"
@@ -39,6 +40,8 @@ type member struct {
 	ns  *netlab.NS
 	cfg fleetlink.Config
 	pin string // of its key
+
+	program string // "": this one
 
 	// listener is told what other gateways order; may be empty. What the process logs is in said.
 	listener fleetlink.Listener
@@ -102,9 +105,10 @@ func (m *member) start() {
 	if err != nil {
 		m.t.Fatal(err)
 	}
-	m.cmd = exec.Command(self, fleetlink.Serving)
+	program := cmp.Or(m.program, self)
+	m.cmd = exec.Command(program, fleetlink.Serving)
 	if m.ns != nil {
-		m.cmd = m.ns.Command(self, fleetlink.Serving)
+		m.cmd = m.ns.Command(program, fleetlink.Serving)
 	}
 	m.cmd.Env, m.cmd.ExtraFiles = append(os.Environ(), asProgram+"=1"), []*os.File{theirs}
 	var errs bytes.Buffer

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net/netip"
+	"os"
 	"sync"
 	"syscall"
 	"testing"
@@ -234,12 +235,18 @@ func shrink(all []*member, n int) {
 	}
 }
 
+// formerEnv names the program of an earlier release, with which the members of TestE2ERolling begin.
+const formerEnv = "FWKNOPD_FORMER_FLEET"
+
 // TestE2ERolling: each of three members is restarted in turn, as an upgrade does, while messages come to the other
 // gateways: each is honoured once, and none is refused for long.
 func TestE2ERolling(t *testing.T) {
 	netlab.Need(t)
 	t.Parallel()
 	all := membersOf(t, 3)
+	for _, m := range all {
+		m.program = os.Getenv(formerEnv)
+	}
 	begin(all)
 	b := &book{first: make(map[string]string)}
 	best := time.Hour
@@ -248,6 +255,7 @@ func TestE2ERolling(t *testing.T) {
 		for _, m := range all {
 			drives := b.drive(t, without(all, m)...)
 			m.stop()
+			m.program = ""
 			m.start()
 			settled(all, 3)
 			worst = max(worst, refused(t, "restart of "+m.cfg.Name, drives))

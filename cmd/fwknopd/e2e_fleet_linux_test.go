@@ -25,6 +25,9 @@ type fleetOf struct {
 	sites []*site
 }
 
+// formerEnv names a folder with the programs of an earlier release, which the first gateway of a fleet then runs.
+const formerEnv = "FWKNOPD_FORMER"
+
 // newFleet starts a daemon with a fleet process on each gateway, which may have a FLEET_GROUP.
 func newFleet(t *testing.T, access string, groups ...string) *fleetOf {
 	netlab.Need(t) // before the programs are built
@@ -41,6 +44,9 @@ func newFleet(t *testing.T, access string, groups ...string) *fleetOf {
 	for i, name := range gateways {
 		f.sites = append(f.sites, newSite(t, "nftables"))
 		args = append(args, fmt.Sprintf("%s=10.99.0.%d:4223", name, i+1))
+	}
+	if former := os.Getenv(formerEnv); former != "" {
+		f.sites[0].program = filepath.Join(former, "fwknopd")
 	}
 	f.connect()
 	lines, err := exec.Command(bin, args...).Output()
