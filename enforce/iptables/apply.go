@@ -90,10 +90,11 @@ func (b *Backend) transact(ctx context.Context, gs []enforce.Grant, f func(*plan
 
 // resync makes chains and jumps that are missing and reads our chains.
 func (b *Backend) resync(ctx context.Context) error {
-	if err := b.setup(ctx); err != nil {
+	s := b.snapshot(ctx, append(b.setupChains(), b.ourChains()...))
+	if err := b.setup(ctx, s); err != nil {
 		return err
 	}
-	return b.load(ctx)
+	return b.load(ctx, s)
 }
 
 func sleep(ctx context.Context, d time.Duration) {
@@ -212,23 +213,33 @@ func (p *plan) ensureChains(ctx context.Context) error {
 	if !p.b.isUntouched() {
 		p.b.ready = [enforce.Roles][2]bool{}
 	}
-	for role := range enforce.Roles {
-		for _, v6 := range []bool{false, true} {
-			f := family(v6)
-			if !p.needs[role][f] {
+	var want []chainID
+	for _, t := range p.b.tools() {
+		for role := range enforce.Roles {
+			if p.isMissing(role, t) {
+				want = append(want, p.b.jumpChains(t, role)...)
+			}
+		}
+	}
+	s := p.b.snapshot(ctx, want)
+	for _, t := range p.b.tools() {
+		for role := range enforce.Roles {
+			if !p.isMissing(role, t) {
 				continue
 			}
 			p.b.uses[role] = true
-			if p.b.ready[role][f] {
-				continue
-			}
-			if err := p.b.ensureChain(ctx, p.b.toolFor(v6), role); err != nil {
+			if err := p.b.ensureChain(ctx, s, t, role); err != nil {
 				return err
 			}
-			p.b.ready[role][f] = true
+			p.b.ready[role][family(t.v6)] = true
 		}
 	}
 	return nil
+}
+
+// isMissing reports whether the plan needs a chain that is not known to be there.
+func (p *plan) isMissing(role enforce.Role, t *tool) bool {
+	return p.needs[role][family(t.v6)] && !p.b.ready[role][family(t.v6)]
 }
 
 // addDeletes completes a script with the deletions of the plan.
@@ -239,7 +250,7 @@ func (p *plan) addDeletes(ctx context.Context, t *tool, sc *script) error {
 		}
 		length := p.b.length[id]
 		if -p.lengths[id] == len(rules) && t.nft && isRebuildCheaper(len(rules), length) {
-			if err := t.addRebuild(ctx, sc, id, rules); err != nil {
+			if err := p.addRebuild(ctx, t, sc, id, rules); err != nil {
 				return err
 			}
 			continue
@@ -262,10 +273,10 @@ func isRebuildCheaper(deletes, length int) bool {
 
 // addRebuild writes a chain anew without the deleted rules, in order and with the rules
 // of other programs, in one transaction: no packet passes the empty chain.
-func (t *tool) addRebuild(ctx context.Context, sc *script, id chainID, deleted []listed) error {
-	lines, _, err := t.list(ctx, id.table, id.chain)
+func (p *plan) addRebuild(ctx context.Context, t *tool, sc *script, id chainID, deleted []listed) error {
+	lines, _, err := p.b.snapshot(ctx, []chainID{id}).chain(ctx, t, id.table, id.chain)
 	if err != nil {
-		return fmt.Errorf("list chain %s: %w", id.chain, err)
+		return err
 	}
 	specs, texts := make(map[spec]int), make(map[string]int)
 	for _, r := range deleted {

@@ -19,24 +19,28 @@ import (
 //	-A FWKNOP_GUARD -p tcp -m conntrack --ctstate NEW --ctorigdstport 8080 --ctdir ORIGINAL -j DROP
 //
 // Rules of Docker and of the administrator decide on what returns.
-func (b *Backend) ensureGuard(ctx context.Context, t *tool) error {
+func (b *Backend) ensureGuard(ctx context.Context, s snapshot, t *tool) error {
 	c := b.cfg.Chains[enforce.Guarded]
 	var sc script
-	if err := b.repairDrops(ctx, t, c, &sc); err != nil {
+	if err := b.repairDrops(ctx, s, t, c, &sc); err != nil {
 		return err
 	}
-	forward, _, err := t.list(ctx, c.Table, c.From)
+	forward, _, err := s.chain(ctx, t, c.Table, c.From)
 	if err != nil {
-		return fmt.Errorf("list chain %s: %w", c.From, err)
+		return err
 	}
-	user, exists, err := t.list(ctx, c.Table, ruleset.DockerUser)
+	user, exists, err := s.chain(ctx, t, c.Table, ruleset.DockerUser)
 	if err != nil {
-		return fmt.Errorf("list chain %s: %w", ruleset.DockerUser, err)
+		return err
 	}
 	viaUser := exists && leadsTo(forward, c.From, ruleset.DockerUser)
 	moveJump(c, forward, !viaUser, &sc)
 	c.From = ruleset.DockerUser
 	moveJump(c, user, viaUser, &sc)
+	if sc.empty() {
+		return nil
+	}
+	s.forget(b.jumpChains(t, enforce.Guarded)...)
 	if err := t.run(ctx, &sc); err != nil {
 		return fmt.Errorf("guard %s: %w", c.To, err)
 	}
@@ -61,17 +65,17 @@ func moveJump(c enforce.Chain, lines []string, wanted bool, sc *script) {
 }
 
 // repairDrops makes the chain end in the drops of all guarded ports.
-func (b *Backend) repairDrops(ctx context.Context, t *tool, c enforce.Chain, sc *script) error {
-	lines, exists, err := t.list(ctx, c.Table, c.To)
+func (b *Backend) repairDrops(ctx context.Context, s snapshot, t *tool, c enforce.Chain, sc *script) error {
+	lines, exists, err := s.chain(ctx, t, c.Table, c.To)
 	switch {
 	case err != nil:
-		return fmt.Errorf("list chain %s: %w", c.To, err)
+		return err
 	case !exists:
 		sc.add(c.Table, ":"+c.To+" - [0:0]")
 		b.addDrops(sc)
 		return nil
 	}
-	rules := slices.DeleteFunc(lines, func(l string) bool { return !strings.HasPrefix(l, "-A ") })
+	rules := lines[1:]
 	want := b.drops()
 	if n := len(rules) - len(want); n >= 0 && slices.Equal(specsOf(rules[n:]), want) && !slices.ContainsFunc(rules[:n], isDrop) {
 		return nil
@@ -118,21 +122,27 @@ func (b *Backend) addDrops(sc *script) {
 }
 
 // removeGuard removes the chain that an earlier configuration made.
-func (b *Backend) removeGuard(ctx context.Context, t *tool) error {
-	if len(b.cfg.Guard) > 0 || b.unguarded[family(t.v6)] {
+func (b *Backend) removeGuard(ctx context.Context, s snapshot, t *tool) error {
+	if !b.mayHaveGuard(t) {
 		return nil
 	}
 	c := b.cfg.Chains[enforce.Guarded]
-	_, exists, err := t.list(ctx, c.Table, c.To)
+	_, exists, err := s.chain(ctx, t, c.Table, c.To)
 	b.unguarded[family(t.v6)] = err == nil
 	if err != nil || !exists {
 		return err
 	}
 	var sc script
-	if err := b.removeJumps(ctx, t, c, &sc); err != nil {
+	if err := b.removeJumps(ctx, s, t, c, &sc); err != nil {
 		return err
 	}
 	sc.add(c.Table, "-F "+c.To)
 	sc.add(c.Table, "-X "+c.To)
+	s.forget(b.jumpChains(t, enforce.Guarded)...)
 	return t.run(ctx, &sc)
+}
+
+// mayHaveGuard reports whether there may be a guard that is not configured any more.
+func (b *Backend) mayHaveGuard(t *tool) bool {
+	return len(b.cfg.Guard) == 0 && !b.unguarded[family(t.v6)]
 }

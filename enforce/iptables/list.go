@@ -16,7 +16,7 @@ import (
 func (b *Backend) List(ctx context.Context) ([]enforce.Grant, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if err := b.load(ctx); err != nil {
+	if err := b.load(ctx, b.snapshot(ctx, b.ourChains())); err != nil {
 		return nil, err
 	}
 	gs := slices.AppendSeq(make([]enforce.Grant, 0, len(b.entries)), maps.Values(b.grants()))
@@ -51,9 +51,9 @@ func (b *Backend) isOpen(key string, part enforce.Grant) bool {
 	return b.isComplete(e, e.grant)
 }
 
-// load reads the entries from the kernel.
-func (b *Backend) load(ctx context.Context) error {
-	all, err := b.read(ctx)
+// load makes the entries of what the kernel has.
+func (b *Backend) load(ctx context.Context, s snapshot) error {
+	all, err := b.read(ctx, s)
 	if err != nil {
 		return err
 	}
@@ -71,32 +71,21 @@ func (b *Backend) load(ctx context.Context) error {
 	return nil
 }
 
-// read lists our chains in both families, side by side.
-func (b *Backend) read(ctx context.Context) (all []listed, err error) {
+// read returns the rules of our chains in both families.
+func (b *Backend) read(ctx context.Context, s snapshot) ([]listed, error) {
+	var all []listed
 	b.length = make(map[chainID]int)
-	var ends []func() error // all have to be called
 	for _, t := range b.tools() {
 		for _, c := range b.ours() {
-			list := t.beginList(ctx, c.Table, c.To)
-			ends = append(ends, func() error {
-				lines, exists, err := list()
-				if err != nil {
-					return fmt.Errorf("list chain %s: %w", c.To, err)
-				}
-				if exists {
-					b.length[chainID{t.v6, c.Table, c.To}] = countRules(lines)
-					all = append(all, b.parse(lines, c, t.v6)...)
-				}
-				return nil
-			})
+			lines, _, err := s.chain(ctx, t, c.Table, c.To)
+			if err != nil {
+				return nil, err
+			}
+			b.length[chainID{t.v6, c.Table, c.To}] = countRules(lines)
+			all = append(all, b.parse(lines, c, t.v6)...)
 		}
 	}
-	for _, end := range ends {
-		if failed := end(); err == nil {
-			err = failed
-		}
-	}
-	return all, err
+	return all, nil
 }
 
 // parse returns the rules that open something for one address, or part of it, and those

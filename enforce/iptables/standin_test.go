@@ -27,6 +27,8 @@ import (
 //	no-nat    there is no nat table
 //	no-jump   nothing jumps to our chains
 //	no-list   no chain can be listed
+//	no-whole  table filter cannot be listed whole
+//	legacy    the programs are of the legacy variant
 type standIn struct {
 	t   *testing.T
 	dir string
@@ -39,16 +41,24 @@ case "$*" in
 "-t nat"*) [ ! -e no-nat ] || exit 3 ;;
 esac
 case "$*" in
-*" -S "*)
+*" -S"*)
 	[ ! -e no-list ] || exit 4
 	[ ! -e hang-list ] || { echo $$ >hanging; exec sleep 60; } ;;
 esac
 case "$*" in
---version) echo "iptables v1.8.9 (nf_tables)" ;;
+--version) if [ -e legacy ]; then echo "iptables v1.8.9 (legacy)"; else echo "iptables v1.8.9 (nf_tables)"; fi ;;
 *" -C "*) [ ! -e no-jump ] ;;
 *" -I "*) rm -f no-jump ;;
 *" -N "*) exit 1 ;;
-*" -S INPUT"*) echo "-P INPUT ACCEPT" ;;
+"-t nat"*" -S") ;;
+*" -S")
+	[ ! -e no-whole ] || { echo "table 'filter' is incompatible, use 'nft' tool." >&2; exit 1; }
+	echo "-P INPUT ACCEPT"
+	echo "-N FWKNOP_INPUT"
+	[ -e no-jump ] || echo "-A INPUT -j FWKNOP_INPUT" ;;
+*" -S INPUT"*)
+	echo "-P INPUT ACCEPT"
+	[ -e no-jump ] || echo "-A INPUT -j FWKNOP_INPUT" ;;
 *" -S FWKNOP_INPUT"*) echo "-N FWKNOP_INPUT" ;;
 *" -S "*) exit 1 ;;
 esac

@@ -72,29 +72,10 @@ func (t *tool) name() string {
 	return "iptables"
 }
 
-// list returns the lines of iptables -S of a chain; exists is false if there is no such chain.
-func (t *tool) list(ctx context.Context, table, chain string) (lines []string, exists bool, err error) {
-	return t.beginList(ctx, table, chain)()
-}
-
-// beginList is list that does not wait: what it returns does, see [command.Begin].
-func (t *tool) beginList(ctx context.Context, table, chain string) (end func() (lines []string, exists bool, err error)) {
-	output := command.Begin(ctx, t.command(t.path, "-t", table, "-w", t.wait(), "-S", chain))
-	return func() ([]string, bool, error) {
-		text, err := output()
-		if isNotThere(err) || isNoTable(err, table) {
-			return nil, false, t.confirmAbsent(err, table, chain)
-		}
-		if err != nil {
-			return nil, false, err
-		}
-		return strings.Split(strings.TrimSuffix(text, "\n"), "\n"), true, nil
-	}
-}
-
-// dump begins to list a table, see [command.Begin].
-func (t *tool) dump(ctx context.Context, table string) (output func() (string, error)) {
-	return command.Begin(ctx, t.command(t.path, "-t", table, "-w", t.wait(), "-S"))
+// dump begins to list a table, or the chain of it that is given, see [command.Begin].
+func (t *tool) dump(ctx context.Context, table string, chain ...string) (output func() (string, error)) {
+	argv := append([]string{t.path, "-t", table, "-w", t.wait(), "-S"}, chain...)
+	return command.Begin(ctx, t.command(argv...))
 }
 
 // command returns a run of one of the programs, limited in time.
@@ -116,20 +97,6 @@ const exitNotThere = 1
 func isNotThere(err error) bool {
 	var e *command.FailedError
 	return errors.As(err, &e) && e.Status == exitNotThere
-}
-
-// confirmAbsent returns an error if a chain of which a program says that it is not there is there all the same:
-// iptables-nft 1.8.9 says of both that they are "incompatible", of a chain that does not exist and of one with
-// rules that only nft(8) shows.
-func (t *tool) confirmAbsent(err error, table, chain string) error {
-	if !strings.Contains(err.Error(), "is incompatible") {
-		return nil
-	}
-	there, err := t.hasChain(table, chain)
-	if err == nil && there {
-		err = fmt.Errorf("%s does not list the rules of nft(8) that it has in table %s: remove them", t.name(), table)
-	}
-	return err
 }
 
 // isNoTable reports whether a program failed as this kernel does not have the table.
