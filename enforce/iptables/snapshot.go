@@ -2,6 +2,7 @@ package iptables
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -75,10 +76,11 @@ func (s snapshot) beginTable(ctx context.Context, t *tool, table string, names [
 	return func() {
 		text, err := output()
 		var found map[string][]string
+		whole := false
 		if err == nil {
-			found = split(text, names)
+			found, whole = split(text, names)
 		}
-		isAll := err == nil && !hasRemark(text) || isNoTable(err, table)
+		isAll := whole && !hasRemark(text) || isNoTable(err, table)
 		var again []string
 		for _, name := range names {
 			l := listing{lines: found[name]}
@@ -111,17 +113,23 @@ func (s snapshot) beginChains(ctx context.Context, t *tool, table string, names 
 			case err != nil:
 				l.err = err
 			default:
-				l.lines = split(text, names)[name]
+				chains, whole := split(text, names)
+				if l.lines = chains[name]; !whole {
+					l.err = errCut
+				}
 			}
 			s[chainID{t.v6, table, name}] = l
 		}
 	}
 }
 
+// errCut is the error of a listing that ends in the middle of a rule.
+var errCut = errors.New("a quote in it has no end")
+
 // split returns the lines of -S for chains of these names. What is in quotes, as a comment, may
-// have line breaks.
-func split(text string, names []string) map[string][]string {
-	chains := make(map[string][]string)
+// have line breaks; without its end nothing is returned, and whole is false.
+func split(text string, names []string) (chains map[string][]string, whole bool) {
+	chains = make(map[string][]string)
 	start, end, quoted := 0, 0, false
 	for line := range strings.Lines(text) {
 		end += len(line)
@@ -136,7 +144,10 @@ func split(text string, names []string) map[string][]string {
 			chains[name] = append(chains[name], strings.Clone(line)) // the text may be large
 		}
 	}
-	return chains
+	if quoted {
+		return nil, false
+	}
+	return chains, true
 }
 
 // endsQuoted reports whether a quote is open behind a piece of text, in front of which one was

@@ -32,8 +32,12 @@ b" -j DROP
 			"-A FWKNOP_INPUT -m comment --comment \"a\nb\" -j DROP",
 		},
 	}
-	if diff := cmp.Diff(want, split(text, []string{"FWKNOP_OUTPUT", "FWKNOP_INPUT", "INPUT", "FWKNOP_FORWARD"})); diff != "" {
-		t.Error(diff)
+	names := []string{"FWKNOP_OUTPUT", "FWKNOP_INPUT", "INPUT", "FWKNOP_FORWARD"}
+	if got, whole := split(text, names); !whole || cmp.Diff(want, got) != "" {
+		t.Errorf("%v: %s", whole, cmp.Diff(want, got))
+	}
+	if got, whole := split(text+"\n-A f2b -m comment --comment \"x\n", names); whole || got != nil {
+		t.Errorf("a quote without an end: %v", got)
 	}
 	if !hasRemark(text) || hasRemark("-P INPUT ACCEPT\n-N A#\n") || !hasRemark("-P INPUT ACCEPT\n# x\n") {
 		t.Error("hasRemark")
