@@ -398,17 +398,7 @@ func TestReplacedResult(t *testing.T) {
 	if err := s.begin(t.Context(), 1); err != nil {
 		t.Fatal(err)
 	}
-	before, err := s.results.PutBytes(t.Context(), resultName(0), make([]byte, 1<<20))
-	if err != nil {
-		t.Fatal(err)
-	}
-	bucket, err := js.Stream(t.Context(), "OBJ_"+bucketPrefix+s.id)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := bucket.Purge(t.Context(), jetstream.WithPurgeSubject("$O."+bucketPrefix+s.id+".C."+before.NUID)); err != nil {
-		t.Fatal(err)
-	}
+	bucket := s.putEndless(t, resultName(0))
 	got, done := []byte(nil), make(chan error, 1)
 	go func() {
 		done <- s.get(t.Context(), resultName(0), func(r io.ReadSeeker) (err error) { got, err = io.ReadAll(r); return err })
@@ -423,6 +413,61 @@ func TestReplacedResult(t *testing.T) {
 	}
 	if err := <-done; err != nil || !bytes.Equal(got, want) {
 		t.Errorf("%d bytes, %v", len(got), err)
+	}
+}
+
+// putEndless stores an object of which no bytes come, as of one that is being replaced, and returns the stream of
+// the object store.
+func (s *site) putEndless(t *testing.T, name string) jetstream.Stream {
+	t.Helper()
+	object, err := s.results.PutBytes(t.Context(), name, make([]byte, 1<<20))
+	if err != nil {
+		t.Fatal(err)
+	}
+	bucket, err := s.js.Stream(t.Context(), "OBJ_"+bucketPrefix+s.id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := bucket.Purge(t.Context(), jetstream.WithPurgeSubject("$O."+bucketPrefix+s.id+".C."+object.NUID)); err != nil {
+		t.Fatal(err)
+	}
+	return bucket
+}
+
+// An interrupt ends the reading of a result and of an uploaded part at once, not when their time is over.
+func TestInterruptedReads(t *testing.T) {
+	s := newSite(t, optionsFor(archive(t, 100)), t.TempDir())
+	nc, js := connected(t, s.Server)
+	defer nc.Close()
+	s.js, s.patience = js, objectTime
+	if err := s.begin(t.Context(), 1); err != nil {
+		t.Fatal(err)
+	}
+	s.putEndless(t, resultName(0))
+	bucket := s.putEndless(t, partName(0, 0))
+	ctx, interrupt := context.WithCancel(t.Context())
+	defer interrupt()
+	ended := make(chan error, 2)
+	go func() { ended <- s.get(ctx, resultName(0), func(io.ReadSeeker) error { return nil }) }()
+	go func() {
+		u := &uploaded{ctx: ctx, objects: s.results, left: 1 << 20, size: 1 << 20}
+		_, err := io.ReadAll(u)
+		ended <- errors.Join(err, u.Close())
+	}()
+	wait.For(t, "two readers", func() bool {
+		info, err := bucket.Info(t.Context())
+		return err == nil && info.State.Consumers == 2
+	})
+	interrupt()
+	for range 2 {
+		select {
+		case err := <-ended:
+			if !errors.Is(err, context.Canceled) {
+				t.Errorf("%v", err)
+			}
+		case <-time.After(wait.Timeout):
+			t.Fatal("a read goes on")
+		}
 	}
 }
 

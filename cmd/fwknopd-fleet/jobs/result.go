@@ -83,11 +83,20 @@ func (s *Submitter) get(ctx context.Context, name string, f func(io.ReadSeeker) 
 	}
 }
 
+// A polled context has reads of an object look whether it has ended: nats.go does so only before it waits for bytes,
+// and again at the deadline. A read that was in vain until then returns no bytes and no error.
+type polled struct{ context.Context }
+
+// pollEvery is how long a read may go on after its context has ended.
+const pollEvery = 200 * time.Millisecond
+
+func (polled) Deadline() (time.Time, bool) { return time.Now().Add(pollEvery), true }
+
 // getWithin calls f with an object, which it holds in memory if it is small.
 func (s *Submitter) getWithin(ctx context.Context, limit time.Duration, name string, f func(io.ReadSeeker) error) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	object, err := s.results.Get(ctx, name)
+	object, err := s.results.Get(polled{ctx}, name)
 	if err != nil {
 		return fmt.Errorf("results: %w", err)
 	}

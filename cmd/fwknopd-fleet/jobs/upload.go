@@ -159,7 +159,7 @@ func (u *uploaded) Read(b []byte) (n int, err error) {
 func (u *uploaded) open() (err error) {
 	var ctx context.Context
 	ctx, u.cancel = context.WithTimeout(u.ctx, partTime)
-	if u.part, err = u.objects.Get(ctx, partName(u.number, u.next)); err != nil {
+	if u.part, err = u.objects.Get(polled{ctx}, partName(u.number, u.next)); err != nil {
 		return err
 	}
 	info, err := u.part.Info()
