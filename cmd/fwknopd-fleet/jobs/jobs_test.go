@@ -401,7 +401,7 @@ func TestReplacedResult(t *testing.T) {
 	bucket := s.putEndless(t, resultName(0))
 	got, done := []byte(nil), make(chan error, 1)
 	go func() {
-		done <- s.get(t.Context(), resultName(0), func(r io.ReadSeeker) (err error) { got, err = io.ReadAll(r); return err })
+		done <- s.get(t.Context(), resultName(0), func(r *io.SectionReader) (err error) { got, err = io.ReadAll(r); return err })
 	}()
 	wait.For(t, "a reader", func() bool {
 		info, err := bucket.Info(t.Context())
@@ -448,7 +448,7 @@ func TestInterruptedReads(t *testing.T) {
 	ctx, interrupt := context.WithCancel(t.Context())
 	defer interrupt()
 	ended := make(chan error, 2)
-	go func() { ended <- s.get(ctx, resultName(0), func(io.ReadSeeker) error { return nil }) }()
+	go func() { ended <- s.get(ctx, resultName(0), func(*io.SectionReader) error { return nil }) }()
 	go func() {
 		u := &uploaded{ctx: ctx, objects: s.results, left: 1 << 20, size: 1 << 20}
 		_, err := io.ReadAll(u)

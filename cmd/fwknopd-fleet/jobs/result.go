@@ -48,7 +48,7 @@ func (s *Submitter) merge(ctx context.Context, r reduction, p *planned) (bool, e
 		r.Lost(p.file, p.Segment, errors.New(reason))
 		return true, nil
 	}
-	err := s.get(ctx, resultName(p.Number), func(result io.ReadSeeker) error { return r.Add(p.file, p.Segment, result) })
+	err := s.get(ctx, resultName(p.Number), func(result *io.SectionReader) error { return r.Add(p.file, p.Segment, result) })
 	switch {
 	case err == nil:
 		return true, nil
@@ -73,7 +73,7 @@ func damaged(err error) bool {
 
 // get calls f with an object. What is read of one that a second worker replaces meanwhile never comes to its
 // end: it is read again, each time for twice as long.
-func (s *Submitter) get(ctx context.Context, name string, f func(io.ReadSeeker) error) error {
+func (s *Submitter) get(ctx context.Context, name string, f func(*io.SectionReader) error) error {
 	for limit := cmp.Or(s.patience, getTime); ; limit *= 2 {
 		err := s.getWithin(ctx, limit, name, f)
 		late := errors.Is(err, nats.ErrTimeout) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded)
@@ -93,7 +93,7 @@ const pollEvery = 200 * time.Millisecond
 func (polled) Deadline() (time.Time, bool) { return time.Now().Add(pollEvery), true }
 
 // getWithin calls f with an object, which it holds in memory if it is small.
-func (s *Submitter) getWithin(ctx context.Context, limit time.Duration, name string, f func(io.ReadSeeker) error) error {
+func (s *Submitter) getWithin(ctx context.Context, limit time.Duration, name string, f func(*io.SectionReader) error) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	object, err := s.results.Get(polled{ctx}, name)
@@ -104,7 +104,7 @@ func (s *Submitter) getWithin(ctx context.Context, limit time.Duration, name str
 	s.small.Reset()
 	limited := io.LimitReader(object, maxResult)
 	if _, err = io.CopyN(&s.small, limited, smallResult); errors.Is(err, io.EOF) {
-		return f(bytes.NewReader(s.small.Bytes()))
+		return f(io.NewSectionReader(bytes.NewReader(s.small.Bytes()), 0, int64(s.small.Len())))
 	}
 	if err != nil {
 		return fmt.Errorf("results: %w", err)

@@ -151,7 +151,7 @@ func (s *Submitter) Run(ctx context.Context, js jetstream.JetStream, replicas in
 // A reduction makes one result of those of all segments, in their order.
 type reduction interface {
 	// Add adds the result of a segment of a file. With an error that is damaged nothing was added.
-	Add(file int, s ingest.Segment, result io.ReadSeeker) error
+	Add(file int, s ingest.Segment, result *io.SectionReader) error
 	// Lost notes that a segment was not read, and why.
 	Lost(file int, s ingest.Segment, err error)
 	// Report prints what is left to be printed.

@@ -36,7 +36,7 @@ func (r *Reduction) Close() { r.total.Close() }
 
 // Add adds the partial result of the next segment. If the error is [sources.ErrPartial], or the result
 // has facts that are none, nothing was added.
-func (r *Reduction) Add(file int, s ingest.Segment, partial io.ReadSeeker) error {
+func (r *Reduction) Add(file int, s ingest.Segment, partial *io.SectionReader) error {
 	return addPartial(r.Merged, file, s, r.total.MergePartial, partial)
 }
 
@@ -96,7 +96,7 @@ func NewSummaryReduction(o *Options, out summaries.Output, seed [2]uint64, files
 func (r *SummaryReduction) Close() { r.total.Close() }
 
 // Add does as that of a [Reduction].
-func (r *SummaryReduction) Add(file int, s ingest.Segment, partial io.ReadSeeker) error {
+func (r *SummaryReduction) Add(file int, s ingest.Segment, partial *io.SectionReader) error {
 	return addPartial(r.Merged, file, s, r.total.MergePartial, partial)
 }
 

@@ -53,7 +53,7 @@ func reduced(t *testing.T, o *Options, sum summaries.Output, cut segments.Cut) (
 	t.Helper()
 	var out, diag bytes.Buffer
 	var r interface {
-		Add(file int, s ingest.Segment, partial io.ReadSeeker) error
+		Add(file int, s ingest.Segment, partial *io.SectionReader) error
 		Report() error
 		Close()
 	} = NewReduction(o, o.Inputs, inputs.NewLog(&diag), &out, &diag)
@@ -66,7 +66,7 @@ func reduced(t *testing.T, o *Options, sum summaries.Output, cut segments.Cut) (
 	defer r.Close()
 	for i, name := range o.Inputs {
 		err := segments.Each(t, name, cut, func(s ingest.Segment, text io.Reader) error {
-			return r.Add(i, s, bytes.NewReader(of(t, o, s, text)))
+			return r.Add(i, s, segments.Result(of(t, o, s, text)))
 		})
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
@@ -201,7 +201,7 @@ func TestLostSegment(t *testing.T) {
 			r.Lost(0, s, errors.New("the worker ended"))
 			return nil
 		}
-		return r.Add(0, s, bytes.NewReader(partialOf(t, &o, s, text)))
+		return r.Add(0, s, segments.Result(partialOf(t, &o, s, text)))
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -231,7 +231,7 @@ func TestHostileFacts(t *testing.T) {
 			t.Fatal(err)
 		}
 		r := NewReduction(&o, o.Inputs, inputs.NewLog(&out), &out, &out)
-		if err := r.Add(0, ingest.Segment{}, bytes.NewReader(partial.Bytes())); !errors.Is(err, sources.ErrPartial) {
+		if err := r.Add(0, ingest.Segment{}, segments.Result(partial.Bytes())); !errors.Is(err, sources.ErrPartial) {
 			t.Errorf("%.20s: error %v", about, err)
 		}
 		if r.Kinds[0] != "" || len(r.Tally.Outcomes) > 0 {

@@ -1,14 +1,11 @@
 package replay
 
 import (
-	"context"
-	"os"
+	"iter"
 	"runtime"
 	"sync"
 	"sync/atomic"
 
-	"fwknopd/cmd/fwknopd/pipe"
-	"fwknopd/ingest"
 	"fwknopd/parse"
 	"fwknopd/policy"
 )
@@ -31,7 +28,7 @@ const (
 // engine opens.
 type ahead struct {
 	engine *policy.Engine
-	read   func() (*ingest.Reader, error)
+	read   func() iter.Seq[*parse.Event]
 
 	wanted   int          // packets that the engine wanted opened among the first events
 	last     int64        // position of the last of them
@@ -59,9 +56,9 @@ func newRing(n int64) ring { return ring{n, make([]slot, aheadSlots/n+1)} }
 // slot returns the place of the event at a position.
 func (r *ring) slot(at int64) *slot { return &r.slots[at/r.n%int64(len(r.slots))] }
 
-// prepare has openers start if the input turns out to be mostly SPA. read opens it again; nil
-// if that cannot be done.
-func (a *ahead) prepare(e *policy.Engine, read func() (*ingest.Reader, error)) {
+// prepare has openers start if the input turns out to be mostly SPA. read opens it again, for an
+// opener that yields each of its events from the first; nil if that cannot be done.
+func (a *ahead) prepare(e *policy.Engine, read func() iter.Seq[*parse.Event]) {
 	a.engine, a.read, a.room.L = e, read, new(sync.Mutex)
 }
 
@@ -97,58 +94,60 @@ func (a *ahead) current() *policy.Opened {
 
 // start starts n openers.
 func (a *ahead) start(n int) {
-	sources := make([]*ingest.Reader, 0, n)
+	inputs := make([]iter.Seq[*parse.Event], 0, n)
 	for range n {
-		src, err := a.read()
-		if src == nil || err != nil { // only the engine's own reader reports errors
+		events := a.read()
+		if events == nil {
 			break
 		}
-		sources = append(sources, src)
+		inputs = append(inputs, events)
 	}
-	a.rings = make([]ring, len(sources))
-	for i, src := range sources {
-		a.rings[i] = newRing(int64(len(sources)))
-		a.running.Go(func() {
-			defer src.Close()
-			a.open(src, int64(i), &a.rings[i])
-		})
+	a.rings = make([]ring, len(inputs))
+	for i, events := range inputs {
+		a.rings[i] = newRing(int64(len(inputs)))
+		a.running.Go(func() { a.open(events, int64(i), &a.rings[i]) })
 	}
 }
 
-// stop ends the openers.
+// stop ends the openers. The input may be followed by another one, see prepare.
 func (a *ahead) stop() {
-	if len(a.rings) == 0 {
-		return
+	if len(a.rings) > 0 {
+		a.setEnding(true)
+		a.room.Broadcast()
+		a.running.Wait()
+		a.setEnding(false)
 	}
-	a.room.L.Lock()
-	a.ending = true
-	a.room.L.Unlock()
-	a.room.Broadcast()
-	a.running.Wait()
+	a.rings, a.wanted, a.last = nil, 0, 0
+	a.position.Store(0)
 }
 
-// open reads src and opens the events of the i-th ring.
-func (a *ahead) open(src *ingest.Reader, i int64, r *ring) {
+func (a *ahead) setEnding(to bool) {
+	a.room.L.Lock()
+	defer a.room.L.Unlock()
+	a.ending = to
+}
+
+// open opens the events of the i-th ring.
+func (a *ahead) open(events iter.Seq[*parse.Event], i int64, r *ring) {
 	opener := a.engine.NewOpener()
 	var at, from int64
-	_ = pipe.Run(context.Background(), src, func(ev *parse.Event) error {
+	for ev := range events {
 		at++
 		if at%r.n != i || at < from {
-			return nil
+			continue
 		}
 		now := a.position.Load()
 		if at < now+aheadLeast {
 			from = now + aheadLead
-			return nil
+			continue
 		}
 		if at >= now+aheadSlots && !a.waitForRoom(at) {
-			return os.ErrClosed
+			return
 		}
 		if s := r.slot(at); opener.Open(ev, &s.Opened) {
 			s.position.Store(at)
 		}
-		return nil
-	})
+	}
 }
 
 // waitForRoom waits until the slot for the position is free. It reports false at the end.

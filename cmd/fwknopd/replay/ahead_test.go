@@ -3,6 +3,7 @@ package replay
 import (
 	"bytes"
 	"io"
+	"iter"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -12,7 +13,6 @@ import (
 	"fwknopd/cmd/fwknopd/cli"
 	"fwknopd/cmd/fwknopd/pipe"
 	"fwknopd/fixtures/wait"
-	"fwknopd/ingest"
 	"fwknopd/parse"
 )
 
@@ -114,7 +114,7 @@ func TestAheadOpens(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer src.Close()
-		d.ahead.prepare(d.Engine, func() (*ingest.Reader, error) { return o.readAgain(d.server, c) })
+		d.ahead.prepare(d.Engine, func() iter.Seq[*parse.Event] { return o.readAgain(d.server, c) })
 		var at, opened int64
 		err = pipe.Run(t.Context(), src, func(ev *parse.Event) error {
 			d.ahead.next()

@@ -46,11 +46,17 @@ func frame(src [4]byte, dport uint16, payload []byte) []byte {
 // writeCapture writes a pcap of frames that are 100 microseconds apart.
 func writeCapture(t testing.TB, frames [][]byte) string {
 	t.Helper()
+	return writeCaptureAt(t, benchTime, frames)
+}
+
+// writeCaptureAt does so for frames from a time on.
+func writeCaptureAt(t testing.TB, start uint32, frames [][]byte) string {
+	t.Helper()
 	le := binary.LittleEndian
 	b := []byte{0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0, 0, 1, 0, 0, 0}
 	for i, f := range frames {
 		us := uint32(i * 100)
-		b = le.AppendUint32(le.AppendUint32(b, benchTime+us/1e6), us%1e6)
+		b = le.AppendUint32(le.AppendUint32(b, start+us/1e6), us%1e6)
 		b = append(le.AppendUint32(le.AppendUint32(b, uint32(len(f))), uint32(len(f))), f...)
 	}
 	name := filepath.Join(t.TempDir(), "bench.pcap")

@@ -3,11 +3,13 @@ package replay
 import (
 	"errors"
 	"io"
+	"iter"
 	"time"
 
 	"fwknopd/cmd/fwknopd/cli"
 	"fwknopd/cmd/fwknopd/inputs"
 	"fwknopd/ingest"
+	"fwknopd/parse"
 )
 
 // A Job is a replay of files whose segments others read, see [Spec.Events]: it decides their events, in
@@ -68,9 +70,9 @@ func (j *Job) Counts() ingest.Counts { return j.Tally.Counts }
 
 // Add decides the events of the next segment. If the error is [sources.ErrPartial], they are none that
 // were read by Spec.Events, and nothing was decided.
-func (j *Job) Add(file int, s ingest.Segment, events io.ReadSeeker) error {
+func (j *Job) Add(file int, s ingest.Segment, events *io.SectionReader) error {
 	n, last := uint64(0), int64(0)
-	rest, err := readEvents(events, func(e *recorded) error {
+	rest, err := readEvents(again(events), func(e *recorded) error {
 		n, last = n+1, e.record
 		return nil
 	})
@@ -80,11 +82,10 @@ func (j *Job) Add(file int, s ingest.Segment, events io.ReadSeeker) error {
 	if n > rest.facts.Counts.Events || uint64(last) > rest.facts.Counts.Records {
 		return damaged(errEvent)
 	}
-	if _, err := events.Seek(0, io.SeekStart); err != nil {
-		return err
-	}
 	before := j.Merged.Begin(file)
-	_, err = readEvents(events, func(e *recorded) error {
+	j.r.ahead.prepare(j.r.Engine, func() iter.Seq[*parse.Event] { return eventsOf(again(events)) })
+	defer j.r.ahead.stop()
+	_, err = readEvents(again(events), func(e *recorded) error {
 		j.at = ingest.Position{Name: before.Name, Record: before.Record + e.record}
 		j.frames.matched = !e.filtered
 		if err := j.r.pass(e.passed); err != nil {
@@ -100,12 +101,19 @@ func (j *Job) Add(file int, s ingest.Segment, events io.ReadSeeker) error {
 	return err
 }
 
+// again returns a reader of all of r.
+func again(r *io.SectionReader) *io.SectionReader { return io.NewSectionReader(r, 0, r.Size()) }
+
 // pass lets grants end that have by the latest time of events that were left out.
 func (r *run) pass(t time.Time) error {
 	if t.IsZero() {
 		return nil
 	}
 	r.now = t
+	if r.behind != nil {
+		r.behind.passed(t)
+		return nil
+	}
 	return r.expire(t)
 }
 
@@ -114,5 +122,5 @@ func (j *Job) Report() error {
 	return j.o.end(j.r, j.Merged.Err(), func() { j.o.log.Warn(&j.Tally) })
 }
 
-// Close implements the closing of a report, of which nothing is left.
-func (j *Job) Close() {}
+// Close ends a job of which nothing is to be printed any more.
+func (j *Job) Close() { _ = j.r.stopBehind() }

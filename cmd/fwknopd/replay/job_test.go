@@ -48,7 +48,7 @@ func decideSegments(t *testing.T, j *Job, o *cli.Options, cut segments.Cut) erro
 			if err := spec.Events(t.Context(), s, text, time.Now(), &events); err != nil {
 				t.Fatalf("%s: %v", name, err)
 			}
-			return j.Add(i, s, bytes.NewReader(events.Bytes()))
+			return j.Add(i, s, segments.Result(events.Bytes()))
 		})
 		if err != nil {
 			return err
@@ -97,6 +97,38 @@ func TestJobIsReplay(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestJobOpensAhead: what a job prints on several processors, of segments that are mostly SPA and others, is
+// what a replay prints on one.
+func TestJobOpensAhead(t *testing.T) {
+	args := benchConf(t)
+	if err := os.WriteFile(args[3], []byte(aheadConf), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const ended = 60 // grants end after 30 seconds; behind that, time runs back
+	noise, later := traffic(t, 30, 100), traffic(t, 2600, 0)[1800:]
+	files := []string{
+		writeCapture(t, mixed(t)), writeCapture(t, noise), writeCapture(t, traffic(t, 1000, 0)), writeCaptureAt(t, benchTime+ended, noise[1:100]),
+		writeCapture(t, later),
+	}
+	for _, more := range [][]string{nil, {"--json"}, {"--what-if", args[3]}} {
+		args := slices.Concat(args, []string{"--as-given", "--filter", "udp"}, more, files)
+		var want string
+		withProcessors(1, func() { want = runJob(t, args, segments.Pieces(2)) })
+		for range 3 {
+			withProcessors(4, func() {
+				if got := runJob(t, args, segments.Pieces(2)); got != want {
+					t.Errorf("%v: %s", more, difference(got, want))
+				}
+			})
+		}
+		var out, say bytes.Buffer
+		code := Replay(args, nil, &out, &say)
+		if replayed := fmt.Sprintf("exit %d\n%s%s", code, out.String(), say.String()); replayed != want {
+			t.Errorf("%v: %s", more, difference(want, replayed))
+		}
 	}
 }
 
@@ -160,12 +192,12 @@ func TestDamagedEvents(t *testing.T) {
 		t.Fatal(err)
 	}
 	for n := range events.Len() {
-		if err := j.Add(0, s, bytes.NewReader(events.Bytes()[:n])); !isDamaged(err) {
+		if err := j.Add(0, s, segments.Result(events.Bytes()[:n])); !isDamaged(err) {
 			t.Errorf("%d bytes: %v", n, err)
 		}
 	}
 	lie := bytes.Replace(events.Bytes(), []byte(`"Events":`), []byte(`"Evants":`), 1)
-	if err := j.Add(0, s, bytes.NewReader(lie)); !isDamaged(err) {
+	if err := j.Add(0, s, segments.Result(lie)); !isDamaged(err) {
 		t.Errorf("more events than there are: %v", err)
 	}
 	if out.Len() > 0 || j.Tally.Counts.Records > 0 {

@@ -2,9 +2,11 @@ package replay
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"io"
+	"iter"
 	"slices"
 	"time"
 
@@ -104,15 +106,10 @@ func (o *options) replay(ctx context.Context) error {
 	if err := o.collect(r); err != nil {
 		return err
 	}
-	r.ahead.prepare(r.Engine, func() (*ingest.Reader, error) { return o.readAgain(r.server, frames) })
+	r.ahead.prepare(r.Engine, func() iter.Seq[*parse.Event] { return o.readAgain(r.server, frames) })
 	stop := o.log.Progress(src)
 	err = pipe.Run(ctx, src, r.step)
 	r.ahead.stop()
-	if r.behind != nil {
-		if failed := r.behind.stop(); err == nil {
-			err = failed
-		}
-	}
 	stop()
 	if errors.Is(err, context.Canceled) {
 		err = inputs.ErrInterrupted
@@ -137,9 +134,7 @@ func (o *options) newRun() (r *run, frames *frameFilter, err error) {
 // end prints what is said when all records were decided, or until err; warn prints what was wrong with
 // the inputs.
 func (o *options) end(r *run, err error, warn func()) error {
-	if flush := r.out.Flush(); err == nil {
-		err = flush
-	}
+	err = cmp.Or(err, r.stopBehind(), r.out.Flush())
 	r.printSummary(o.diagnostic)
 	warn()
 	if failed := o.summarize(r, err); err == nil || failed != nil {
@@ -196,6 +191,15 @@ func (r *run) stepBehind(ev *parse.Event) error {
 		return nil
 	}
 	return r.behind.take(r.now, ev, &d, r.Position())
+}
+
+// stopBehind has shown what was left to r.behind, and returns its first error.
+func (r *run) stopBehind() error {
+	if r.behind == nil {
+		return nil
+	}
+	defer func() { r.behind = nil }()
+	return r.behind.stop()
 }
 
 // showHandover does for r.behind what step does after the decision.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"slices"
 	"time"
 
@@ -129,6 +130,23 @@ func readEvents(r io.Reader, f func(*recorded) error) (rest behindEvents, err er
 		}
 	}
 }
+
+// eventsOf yields the events of a segment, up to one that is damaged.
+func eventsOf(r io.Reader) iter.Seq[*parse.Event] {
+	return func(yield func(*parse.Event) bool) {
+		_, _ = readEvents(r, func(e *recorded) error { return orStop(yield(e.Event)) })
+	}
+}
+
+// orStop returns an error unless more is wanted.
+func orStop(more bool) error {
+	if more {
+		return nil
+	}
+	return errStop
+}
+
+var errStop = errors.New("no more events are wanted")
 
 func damaged(err error) error { return fmt.Errorf("%w: %w", sources.ErrPartial, err) }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"os"
 	"slices"
 	"strings"
@@ -12,8 +13,10 @@ import (
 	"fwknopd/cmd/fwknopd/config"
 	"fwknopd/cmd/fwknopd/engine"
 	"fwknopd/cmd/fwknopd/keyring"
+	"fwknopd/cmd/fwknopd/pipe"
 	"fwknopd/cmd/fwknopd/privsep"
 	"fwknopd/ingest"
+	"fwknopd/parse"
 	"fwknopd/policy"
 	"fwknopd/policy/conf"
 	digests "fwknopd/policy/replay"
@@ -143,12 +146,12 @@ func (o *options) readOptions(s *conf.Server, c *frameFilter) ingest.ReadOptions
 	}
 }
 
-// readAgain opens the inputs once more, for the same events in silence. Pipes and devices cannot
-// be read twice: nil without an error.
-func (o *options) readAgain(s *conf.Server, c *frameFilter) (*ingest.Reader, error) {
+// readAgain opens the inputs once more, for the same events in silence: nil if that fails, as of pipes and
+// devices, which cannot be read twice.
+func (o *options) readAgain(s *conf.Server, c *frameFilter) iter.Seq[*parse.Event] {
 	for _, name := range o.files {
 		if fi, err := os.Stat(name); err != nil || !fi.Mode().IsRegular() {
-			return nil, err
+			return nil
 		}
 	}
 	opt := o.readOptions(s, c)
@@ -156,5 +159,12 @@ func (o *options) readAgain(s *conf.Server, c *frameFilter) (*ingest.Reader, err
 	if opt.Matched != nil {
 		opt.Matched = new(bool)
 	}
-	return ingest.Read(o.files, opt)
+	src, err := ingest.Read(o.files, opt)
+	if err != nil {
+		return nil
+	}
+	return func(yield func(*parse.Event) bool) {
+		defer src.Close()
+		_ = pipe.Run(context.Background(), src, func(ev *parse.Event) error { return orStop(yield(ev)) })
+	}
 }
