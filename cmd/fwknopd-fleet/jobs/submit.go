@@ -47,6 +47,7 @@ type Submitter struct {
 	merged  int             // segments, in order
 	again   map[int]bool    // those whose result was damaged once
 	uploads map[string]bool // parts of segments that are in the object store
+	packer  packer          // of what is uploaded
 	small   bytes.Buffer    // a result that is being merged
 	read    atomic.Int64    // bytes of the segments that were merged
 

@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,13 +10,15 @@ import (
 	"strings"
 	"time"
 
+	"github.com/klauspost/compress/s2"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"fwknopd/ingest"
 )
 
 const (
-	// partSize is how many bytes of a file are an object of their own: those that are on their way take memory.
+	// partSize is how many bytes of a file are an object of their own, packed with S2: to store and to send a
+	// byte costs more than to pack it, and logs become a fifth.
 	partSize = 16 << 20
 	// maxUploaded is for how many parts segments are uploaded before the first of them is merged.
 	maxUploaded = 16
@@ -60,13 +63,16 @@ func (s *Submitter) upload(ctx context.Context, p *planned) error {
 	defer f.Close()
 	for i := range partsOf(p.Segment, s.spec.Part) {
 		at := p.Start + int64(i)*s.spec.Part
-		part := failing{r: io.NewSectionReader(f, at, min(s.spec.Part, p.End-at))}
-		err := s.putPart(ctx, partName(p.Number, i), &part)
-		switch {
-		case part.err != nil:
-			p.err = part.err
+		name := partName(p.Number, i)
+		if s.uploads[name] {
+			continue
+		}
+		part, err := s.packer.pack(io.NewSectionReader(f, at, min(s.spec.Part, p.End-at)))
+		if err != nil {
+			p.err = err
 			return nil
-		case err != nil:
+		}
+		if err := s.putPart(ctx, name, part); err != nil {
 			return fmt.Errorf("upload of %s: %w", p.File.Path, err)
 		}
 	}
@@ -74,17 +80,34 @@ func (s *Submitter) upload(ctx context.Context, p *planned) error {
 	return nil
 }
 
-func (s *Submitter) putPart(ctx context.Context, name string, part io.Reader) error {
-	if s.uploads[name] {
-		return nil
-	}
+func (s *Submitter) putPart(ctx context.Context, name string, part []byte) error {
 	ctx, cancel := context.WithTimeout(ctx, objectTime)
 	defer cancel()
-	_, err := s.results.Put(ctx, jetstream.ObjectMeta{Name: name}, part)
+	_, err := s.results.Put(ctx, jetstream.ObjectMeta{Name: name}, bytes.NewReader(part))
 	if err == nil {
 		s.uploads[name] = true
 	}
 	return err
+}
+
+// A packer packs parts. The zero value is ready.
+type packer struct {
+	s2     *s2.Writer
+	packed bytes.Buffer
+}
+
+// pack returns what r has, packed, until the next call. The error is that of r.
+func (p *packer) pack(r io.Reader) ([]byte, error) {
+	if p.s2 == nil {
+		p.s2 = s2.NewWriter(nil, s2.WriterConcurrency(1))
+	}
+	p.packed.Reset()
+	p.s2.Reset(&p.packed)
+	if _, err := p.s2.ReadFrom(r); err != nil {
+		return nil, err
+	}
+	err := p.s2.Close()
+	return p.packed.Bytes(), err
 }
 
 // noteUpload notes an object that an earlier run of the job has left.
@@ -136,10 +159,12 @@ type uploaded struct {
 	size    int64                  // of a part
 	next    int                    // part
 	part    jetstream.ObjectResult // nil: there is none yet, or it was read
+	plain   *s2.Reader             // what is packed in it
+	due     int64                  // bytes that it must still have
 }
 
 func (u *uploaded) Read(b []byte) (n int, err error) {
-	for n == 0 && err == nil {
+	for n == 0 && err == nil && len(b) > 0 {
 		if u.part == nil {
 			if u.left <= 0 {
 				return 0, io.EOF
@@ -148,8 +173,13 @@ func (u *uploaded) Read(b []byte) (n int, err error) {
 				return 0, err
 			}
 		}
-		if n, err = u.part.Read(b); errors.Is(err, io.EOF) {
-			u.part, err = nil, u.Close()
+		n, err = u.plain.Read(b)
+		u.due -= int64(n)
+		switch atEnd := errors.Is(err, io.EOF); {
+		case u.due < 0, atEnd && u.due > 0:
+			return 0, fmt.Errorf("%s has another size than what was uploaded", partName(u.number, u.next-1))
+		case atEnd:
+			err = u.Close()
 		}
 	}
 	return n, err
@@ -162,13 +192,11 @@ func (u *uploaded) open() (err error) {
 	if u.part, err = u.objects.Get(polled{ctx}, partName(u.number, u.next)); err != nil {
 		return err
 	}
-	info, err := u.part.Info()
-	if want := min(u.size, u.left); err == nil && info.Size != uint64(want) {
-		err = fmt.Errorf("%s has %d bytes, not %d", info.Name, info.Size, want)
-	}
+	u.due = min(u.size, u.left)
 	u.left -= u.size
 	u.next++
-	return err
+	u.plain = s2.NewReader(u.part)
+	return nil
 }
 
 // Close ends the reading of a part.
@@ -179,5 +207,6 @@ func (u *uploaded) Close() (err error) {
 	if u.cancel != nil {
 		u.cancel()
 	}
+	u.part = nil
 	return err
 }

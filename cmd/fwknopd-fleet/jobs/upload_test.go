@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"bytes"
 	"os"
 	"strings"
 	"testing"
@@ -14,7 +15,7 @@ const testPart = 8 << 10
 
 func upload(s *Submitter) { s.Upload, s.Part = true, testPart }
 
-// Workers that have none of the files give what one process reports; no more than the bound is stored
+// Workers that have none of the files give what one process reports; no more parts than the bound are stored
 // at a time, and each segment is removed when it is done.
 func TestUpload(t *testing.T) {
 	o := optionsFor(archive(t, 8000))
@@ -22,7 +23,7 @@ func TestUpload(t *testing.T) {
 	s := newSite(t, o, t.TempDir(), upload)
 	nc, js := connected(t, s.Server)
 	defer nc.Close()
-	most := make(chan uint64, 1)
+	most := make(chan int, 1)
 	bucket, err := makeBucket(t.Context(), js, s.id, 1)
 	if err != nil {
 		t.Fatal(err)
@@ -37,39 +38,36 @@ func TestUpload(t *testing.T) {
 	}
 	want.compare(t, s.submit(t.Context()))
 	watch.Stop()
-	if got := <-most; got < maxUploaded*testPart/2 || got > s.bound(t) {
-		t.Errorf("up to %d bytes are stored, bound %d", got, s.bound(t))
+	if got := <-most; got < maxUploaded/2 || got > s.bound(t) {
+		t.Errorf("up to %d parts are stored, bound %d", got, s.bound(t))
 	}
 	if len(s.uploads) > 0 {
 		t.Errorf("%d parts are not removed", len(s.uploads))
 	}
 }
 
-// bound returns how many bytes may be stored: those of so many parts, or of the largest file.
-func (s *site) bound(t *testing.T) uint64 {
+// bound returns how many parts may be stored: those of the largest file, or more.
+func (s *site) bound(t *testing.T) int {
 	t.Helper()
-	most := int64(maxUploaded * testPart)
+	most := maxUploaded
 	for p := range s.segments {
-		most = max(most, p.End-p.Start)
+		most = max(most, partsOf(p.Segment, testPart))
 	}
-	return uint64(most)
+	return most
 }
 
-// mostStored returns how many bytes of segments were in an object store at a time.
-func mostStored(watch jetstream.ObjectWatcher) (most uint64) {
-	var now uint64
-	sizes := make(map[string]uint64)
+// mostStored returns how many parts of segments were in an object store at a time.
+func mostStored(watch jetstream.ObjectWatcher) (most int) {
+	stored := make(map[string]bool)
 	for info := range watch.Updates() {
-		if info == nil || !strings.HasPrefix(info.Name, inputPrefix) {
-			continue
+		switch {
+		case info == nil || !strings.HasPrefix(info.Name, inputPrefix):
+		case info.Deleted:
+			delete(stored, info.Name)
+		default:
+			stored[info.Name] = true
+			most = max(most, len(stored))
 		}
-		now -= sizes[info.Name]
-		sizes[info.Name] = 0
-		if !info.Deleted {
-			sizes[info.Name] = info.Size
-			now += info.Size
-		}
-		most = max(most, now)
 	}
 	return most
 }
@@ -97,19 +95,35 @@ func TestUploadChangedFile(t *testing.T) {
 
 // A part that is not what was uploaded is not read: the segment is named.
 func TestUploadTampered(t *testing.T) {
-	o := optionsFor(archive(t, 3000))
-	s := newSite(t, o, t.TempDir(), upload)
-	nc, js := connected(t, s.Server)
-	defer nc.Close()
-	bucket, err := makeBucket(t.Context(), js, s.id, 1)
+	for name, part := range map[string][]byte{
+		"short": packed(t, testPart/2), "long": packed(t, testPart+1), "bomb": packed(t, 64<<20), "not packed": make([]byte, testPart), "cut": packed(t, testPart)[:10],
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t, optionsFor(archive(t, 3000)), t.TempDir(), upload)
+			nc, js := connected(t, s.Server)
+			defer nc.Close()
+			bucket, err := makeBucket(t.Context(), js, s.id, 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := bucket.PutBytes(t.Context(), partName(0, 1), part); err != nil { // as if an earlier run had
+				t.Fatal(err)
+			}
+			s.workerBelow(t.Context(), t, 2, t.TempDir())
+			if got := s.submit(t.Context()); !strings.Contains(got.failure, "bytes 0 to ") || strings.Contains(got.failure, "panic") {
+				t.Errorf("error %q", got.failure)
+			}
+		})
+	}
+}
+
+// packed returns so many zeros, packed.
+func packed(t *testing.T, n int) []byte {
+	t.Helper()
+	b, err := new(packer).pack(bytes.NewReader(make([]byte, n)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := bucket.PutBytes(t.Context(), partName(0, 1), make([]byte, testPart/2)); err != nil { // as if an earlier run had
-		t.Fatal(err)
-	}
-	s.workerBelow(t.Context(), t, 2, t.TempDir())
-	if got := s.submit(t.Context()); !strings.Contains(got.failure, "bytes 0 to ") {
-		t.Errorf("error %q", got.failure)
-	}
+	return b
 }
