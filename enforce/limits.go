@@ -167,7 +167,10 @@ func (a *Allowance) checkOne(g Grant, requested []Port, now time.Time) error {
 	if g.External != nil || len(a.External) > 0 {
 		return a.checkExternal(g, requested)
 	}
-	return a.checkNAT(g)
+	if g.NAT != nil {
+		return a.checkNAT(g, g.NAT)
+	}
+	return nil
 }
 
 // commandStanza returns the stanza of that line that runs commands, else another one of
@@ -295,11 +298,7 @@ func (a *Allowance) allowsPort(p Port, g Grant) bool {
 	return false
 }
 
-func (a *Allowance) checkNAT(g Grant) error {
-	n := g.NAT
-	if n == nil {
-		return nil
-	}
+func (a *Allowance) checkNAT(g Grant, n *NAT) error {
 	allows := a.allowsTarget(n.Target, g.Src.Is4())
 	if g.forwardsOnly() {
 		allows = a.allowsForward(g)

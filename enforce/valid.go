@@ -32,14 +32,13 @@ func (g Grant) Validate() error {
 			return fmt.Errorf("%w: port %s", ErrInvalid, p)
 		}
 	}
-	return g.validateNAT()
+	if g.NAT != nil {
+		return g.validateNAT(g.NAT)
+	}
+	return nil
 }
 
-func (g Grant) validateNAT() error {
-	n := g.NAT
-	if n == nil {
-		return nil
-	}
+func (g Grant) validateNAT(n *NAT) error {
 	ported := len(g.Ports) > 0 && g.Ports[0].HasNumber()
 	switch {
 	case n.Target == netip.AddrPort{} && !n.Local:

@@ -67,15 +67,6 @@ func (d *Decision) setAnnounced(by string) {
 	}
 }
 
-// judged is the time by which a message is fresh or not: that of its claim if another gateway has
-// claimed it, else now.
-func (r *request) judged() time.Time {
-	if r.announced != nil {
-		return r.announced.Claimed
-	}
-	return r.now
-}
-
 // checkAnnounced checks what no stanza can change about an announcement. The store has the message
 // already, so that what is refused here is never granted later.
 func (e *Engine) checkAnnounced(r *request) (ref *refusal) {

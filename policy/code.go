@@ -130,7 +130,7 @@ func (e *Engine) checkCode(r *request, st *stanza) *refusal {
 	switch {
 	case !ok || method != conf.AuthTOTP:
 		return refuse(SPAAuthMethod, textNoCode)
-	case r.judged().IsZero():
+	case r.judged.IsZero():
 		return refuse(SPAAuthMethod, knock.NoTime)
 	}
 	c := codeCheck{codeSecret: st.codeSecret()}
@@ -159,7 +159,7 @@ func (e *Engine) useCode(r *request, k *totp.Key, code string, c *codeCheck) {
 		c.ref = refuse(SPAAuthMethod, textCodes)
 		return
 	}
-	steps := k.Fits(code, totp.Step(r.judged()), totp.Skew)
+	steps := k.Fits(code, totp.Step(r.judged), totp.Skew)
 	if len(steps) == 0 {
 		c.ref, c.wrong = refuse(SPAAuthMethod, textCode), true
 		r.traceNearMiss(k, code)

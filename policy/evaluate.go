@@ -100,7 +100,9 @@ func (e *Engine) evaluate(r *request, out *Decision) {
 		}
 	}
 	e.settle(r, looked, work)
-	e.countGuess(r)
+	if len(r.codes) > 0 {
+		e.countGuess(r)
+	}
 	if out.Verdict == Ignore && len(v.shadows) > 0 {
 		*out, v.shadows = v.shadows[0], v.shadows[1:]
 	}

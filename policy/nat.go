@@ -8,13 +8,10 @@ import (
 	"fwknopd/policy/spa"
 )
 
-// translate adds the address translation to g, if the message or the stanza has one.
+// translate adds to g the address translation that the message or the stanza has.
 func (e *Engine) translate(g *enforce.Grant, r *request, st *stanza) *refusal {
 	local := r.msg.Type == spa.LocalNATAccess || r.msg.Type == spa.LocalNATAccessTimeout
 	forced := st.ForcesNAT()
-	if !forced && !r.msg.Type.HasNAT() {
-		return nil
-	}
 	if ref := e.checkNATEnabled(r, st, local, forced); ref != nil {
 		return ref
 	}

@@ -144,7 +144,7 @@ func (e *Engine) checkAge(r *request, _ *stanza) *refusal {
 	if !e.server.Aging {
 		return nil
 	}
-	now := r.judged()
+	now := r.judged
 	if now.IsZero() {
 		return refuse(SPAStale, knock.NoTime)
 	}
@@ -264,11 +264,15 @@ func (e *Engine) grant(r *request, st *stanza, life time.Duration, g *enforce.Gr
 		return nil
 	}
 	e.setDestination(g, r.ev.Dst.Addr())
-	ref := e.translate(g, r, st)
+	if st.ForcesNAT() || r.msg.Type.HasNAT() {
+		if ref := e.translate(g, r, st); ref != nil {
+			return ref
+		}
+	}
 	if g.NAT == nil {
 		g.Output = e.server.Output && (st.OutputAccess || st.Dialect != conf.Perl19)
 	}
-	return ref
+	return nil
 }
 
 // setDestination restricts a grant to the address of ours that the packet came to, by

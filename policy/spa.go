@@ -15,6 +15,7 @@ import (
 // A request is one SPA packet under evaluation. The engine has one and reuses it.
 type request struct {
 	now    time.Time
+	judged time.Time // by which the message is fresh or not: that of its claim if another gateway has claimed it, else now
 	ev     *parse.Event
 	text   []byte
 	info   spa.CarrierInfo
@@ -122,6 +123,10 @@ func (e *Engine) admit(now time.Time, ev *parse.Event, trace *Trace, dry bool) b
 	}
 	r := &e.request
 	r.now, r.ev, r.trace, r.dry, r.worked, r.opened, r.ended = now, ev, trace, dry, 0, false, false
+	r.judged = now
+	if r.announced != nil {
+		r.judged = r.announced.Claimed
+	}
 	r.codes = r.codes[:0]
 	r.found = e.finder.Find(ev.Src.Addr(), ev.Dst.Addr())
 	r.matched = e.matchesAny(r.found, ev)

@@ -196,7 +196,7 @@ func (s *session) applyAfter(id uint64, body []byte) error {
 	if s.commit == nil || s.commit.id != a.Commit {
 		return fmt.Errorf("%w: %d is not the last commit", errProtocol, a.Commit)
 	}
-	s.jobs <- job{grant: a.Grant, done: func(err error) { s.send(replyTo(id, err)) }, after: s.commit, claimed: a.Claimed}
+	s.jobs <- job{grant: a.Grant, done: func(err error) { s.send(replyTo(id, err)) }, after: s.commit, claimed: a.Claimed.UTC()}
 	return nil
 }
 

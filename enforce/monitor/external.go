@@ -1,6 +1,7 @@
 package monitor
 
 import (
+	"cmp"
 	"context"
 	"sync"
 
@@ -99,7 +100,7 @@ func (q *keyedQueue) wait() { q.running.Wait() }
 // decisions is the order of commands. m.mu must be held.
 func (m *Monitor) openExternal(j job, now clockReading) {
 	g := j.grant.Normal()
-	kind := m.record(g, j.asked(now), now)
+	kind := m.record(g, cmp.Or(j.claimed, now.wall), now)
 	e := m.table.entries[g.Key()]
 	version := e.version
 	m.externalCommands.add(e.key, opening, func() {

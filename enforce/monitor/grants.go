@@ -1,6 +1,7 @@
 package monitor
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,14 +29,6 @@ type job struct {
 	// claimed is when another gateway claimed the message, which it has announced; zero: the
 	// message came here.
 	claimed time.Time
-}
-
-// asked returns when the message for the grant was claimed, or came here: now.
-func (j *job) asked(now clockReading) time.Time {
-	if j.claimed.IsZero() {
-		return now.wall
-	}
-	return j.claimed
 }
 
 // Apply opens g, for which the administrator asked, if the policy allows it. It returns when
@@ -182,7 +175,7 @@ func (m *Monitor) openBatch(ctx context.Context, batch []job, now clockReading) 
 			m.undo(ctx, grants[i])
 		}
 		if ev.Err == nil {
-			ev.Kind = m.record(grants[i], j.asked(now), now)
+			ev.Kind = m.record(grants[i], cmp.Or(j.claimed, now.wall), now)
 			ev.Blocked = m.recordBlocked(ctx, grants[i], now)
 		}
 		m.events.add(ev)
