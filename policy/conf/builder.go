@@ -24,11 +24,15 @@ func (m *builder) needs(list []need) {
 	}
 }
 
-// withoutEffect warns of those of the keywords that the stanza has.
-func (m *builder) withoutEffect(why string, keywords ...string) {
-	for _, k := range keywords {
-		if m.has(k) {
-			m.warn(k, "%s", why)
+// idle warns of the keywords that have no effect in this stanza.
+func (m *builder) idle() {
+	for i := range m.v.given {
+		k := m.v.given[i].Keyword
+		if k.idleInStanza == nil || !m.has(k.Name) {
+			continue
+		}
+		if why := k.idleInStanza(m.s); why != "" {
+			m.warn(k.Name, "%s", why)
 		}
 	}
 }

@@ -132,36 +132,21 @@ func parseFleetAddress(text string) (at netip.AddrPort, err error) {
 	return netip.AddrPortFrom(at.Addr().Unmap(), at.Port()), nil
 }
 
-// Keywords of a fleet by what they are for.
-var (
-	fleetEmbedded = []string{"FLEET_LISTEN", "FLEET_PEERS", "FLEET_DIR"}
-	fleetAll      = append([]string{"FLEET_GROUP", "FLEET_CREDENTIALS", "FLEET_CA", "FLEET_ON_PARTITION", "FLEET_EVENTS"}, fleetEmbedded...)
-)
-
-// checkFleet finds what is missing of a fleet, and what has no effect with it.
+// checkFleet finds what is missing of a fleet.
 func (ld *loader) checkFleet(v *Values, s *Server) {
-	if s.FleetName == "" && ld.Hostname != "" && !s.Fleet.IsZero() {
+	if s.FleetName == "" && ld.Hostname != "" {
 		host, _, _ := strings.Cut(strings.ToLower(ld.Hostname), ".")
 		if s.FleetName = host; !IsFleetName(host) {
 			ld.at(v, "FLEET", fmt.Sprintf("the name of this host, %q, is no name of a member: set FLEET_NAME", clip(host)))
 		}
 	}
-	switch {
-	case !v.IsSet("FLEET"):
-		ld.withoutEffect(v, "has no effect: FLEET is not set", fleetAll...)
-		if !s.ReadsKafka() { // else it names the group
-			ld.withoutEffect(v, "has no effect: FLEET is not set", "FLEET_NAME")
-		}
-	case s.Fleet.Embedded:
-		ld.withoutEffect(v, "has no effect: it is for an outside cluster, and FLEET is embedded", "FLEET_CA")
+	if s.Fleet.Embedded {
 		for _, name := range []string{"FLEET_LISTEN", "FLEET_PEERS", "FLEET_CREDENTIALS"} {
 			if !v.IsSet(name) {
 				ld.at(v, "FLEET", "embedded needs "+name+"; fwknopd fleet init prints the lines")
 			}
 		}
 		ld.checkFleetPeers(v, s)
-	case !s.Fleet.IsZero():
-		ld.withoutEffect(v, "has no effect: it is for FLEET embedded", fleetEmbedded...)
 	}
 }
 

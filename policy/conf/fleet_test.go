@@ -48,12 +48,12 @@ func TestFleet(t *testing.T) {
 		"two members":       {member + "FLEET_PEERS b@10.0.0.2:4223/" + pinB + ";\n", []string{"main.conf:5: warning: FLEET_PEERS: makes 2 members, which stand the loss of no more than 1 do"}},
 		"another's address": {strings.Replace(full, "FLEET_NAME a", "FLEET_NAME d", 1), []string{"main.conf:5: FLEET_PEERS: a has the address of FLEET_LISTEN, and FLEET_NAME is d"}},
 		"itself elsewhere":  {strings.Replace(full, "LISTEN 10.0.0.1", "LISTEN 10.9.9.9", 1), []string{"main.conf:5: warning: FLEET_PEERS: a is this member, at 10.0.0.1:4223; FLEET_LISTEN is 10.9.9.9:4223"}},
-		"without FLEET":     {"FLEET_NAME a;\nFLEET_ON_PARTITION local;\n", []string{"main.conf:1: warning: FLEET_NAME: has no effect: FLEET is not set", "main.conf:2: warning: FLEET_ON_PARTITION: has no effect: FLEET is not set"}},
-		"CA and embedded":   {full + "FLEET_CA /ca.pem;\n", []string{"main.conf:6: warning: FLEET_CA: has no effect: it is for an outside cluster"}},
-		"peers and outside": {"FLEET tls://10.0.0.1:4222;\n" + peers, []string{"main.conf:2: warning: FLEET_PEERS: has no effect: it is for FLEET embedded"}},
+		"without FLEET":     {"FLEET_NAME a;\nFLEET_ON_PARTITION local;\n", []string{"main.conf:1: warning: FLEET_NAME: has no effect without FLEET", "main.conf:2: warning: FLEET_ON_PARTITION: has no effect without FLEET"}},
+		"CA and embedded":   {full + "FLEET_CA /ca.pem;\n", []string{"main.conf:6: warning: FLEET_CA: has no effect without an outside cluster in FLEET"}},
+		"peers and outside": {"FLEET tls://10.0.0.1:4222;\n" + peers, []string{"main.conf:2: warning: FLEET_PEERS: has no effect without FLEET embedded"}},
 		"a group":           {full + "FLEET_GROUP edge;\n", nil},
 		"a group's name":    {full + "FLEET_GROUP edge.*;\n", []string{`main.conf:6: FLEET_GROUP: "edge.*" is no name of a member or group`}},
-		"a group alone":     {"FLEET_GROUP edge;\n", []string{"main.conf:1: warning: FLEET_GROUP: has no effect: FLEET is not set"}},
+		"a group alone":     {"FLEET_GROUP edge;\n", []string{"main.conf:1: warning: FLEET_GROUP: has no effect without FLEET"}},
 		"another partition": {full + "FLEET_ON_PARTITION remote;\n", []string{`main.conf:6: FLEET_ON_PARTITION: "remote" is not one of refuse, local`}},
 	} {
 		t.Run(name, func(t *testing.T) {

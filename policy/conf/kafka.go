@@ -15,22 +15,13 @@ const (
 	KafkaEarliest = "earliest"
 )
 
-// ReadsKafka reports whether KAFKA is among the sources.
-func (s *Server) ReadsKafka() bool { return slices.Contains(s.AuthModes, "KAFKA") }
-
-var kafkaKeywords = []string{"KAFKA_BROKERS", "KAFKA_TOPIC", "KAFKA_GROUP", "KAFKA_TLS", "KAFKA_CREDENTIALS", "KAFKA_START"}
-
-// checkKafka finds what is missing for INGEST KAFKA, and what has no effect without.
+// checkKafka finds what is missing for INGEST KAFKA.
 func (ld *loader) checkKafka(v *Values, s *Server) {
-	if !s.ReadsKafka() {
-		ld.withoutEffect(v, "has no effect without INGEST KAFKA", kafkaKeywords...)
-		return
-	}
 	mode := "AUTH_MODE"
 	if v.IsSet("INGEST") {
 		mode = "INGEST"
 	}
-	for _, name := range kafkaKeywords[:2] {
+	for _, name := range []string{"KAFKA_BROKERS", "KAFKA_TOPIC"} {
 		if !v.IsSet(name) {
 			ld.at(v, mode, "KAFKA needs "+name)
 		}

@@ -157,7 +157,6 @@ const minTOTPSecret = 16
 func (m *builder) authMethod() {
 	s := m.s
 	if s.AuthMethod != AuthCrypt {
-		m.withoutEffect("has no effect without REQUIRE_AUTH_METHOD crypt", "SHADOW_FILE")
 		s.ShadowFile = ""
 	}
 	if s.Mode != ModeSPA && s.AuthMethod != "" {
@@ -165,7 +164,6 @@ func (m *builder) authMethod() {
 		return
 	}
 	if s.AuthMethod != AuthTOTP {
-		m.withoutEffect("has no effect without REQUIRE_AUTH_METHOD totp", "TOTP_SECRET")
 		s.TOTPSecret = Secret{}
 		return
 	}

@@ -114,6 +114,10 @@ type Keyword struct {
 	// Stanza; nil where the builder reads the value itself.
 	into       func(*Server) any
 	intoStanza func(*Stanza) any
+	// idle and idleInStanza return why the keyword has no effect beside the other ones, "" if it
+	// has; nil: it always has.
+	idle         func(*Server) string
+	idleInStanza func(*Stanza) string
 }
 
 // Secret reports that the value must never be printed.

@@ -206,15 +206,6 @@ func (ld *loader) at(v *Values, name, text string) {
 	ld.errorf(val.Pos, val.Name, "%s", text)
 }
 
-// withoutEffect warns of those of the keywords that are set.
-func (ld *loader) withoutEffect(v *Values, why string, keywords ...string) {
-	for _, name := range keywords {
-		if val := v.lookup(name); val.IsSet() {
-			ld.warnf(val.Pos, val.Name, "%s", why)
-		}
-	}
-}
-
 // noticeObsolete names the keywords without effect, one notice a file.
 func (ld *loader) noticeObsolete(file string) {
 	if words := ld.obsolete[file]; len(words) > 0 {

@@ -294,8 +294,20 @@ func (ld *loader) checkServer(v *Values, s *Server) {
 	ld.checkInterface(v, s)
 	ld.checkGuard(v, s)
 	ld.checkExternal(v, s)
-	ld.checkFleet(v, s)
-	ld.checkKafka(v, s)
+	if !s.Fleet.IsZero() {
+		ld.checkFleet(v, s)
+	}
+	if s.ReadsKafka() {
+		ld.checkKafka(v, s)
+	}
+	for i := range v.given {
+		val := &v.given[i]
+		if idle := val.Keyword.idle; idle != nil {
+			if why := idle(s); why != "" {
+				ld.warnf(val.Pos, val.Name, "%s", why)
+			}
+		}
+	}
 	if a := s.SNATAddr; a.IsValid() && (a == netip.IPv4Unspecified() || a.IsMulticast()) {
 		ld.at(v, "SNAT_TRANSLATE_IP", a.String()+" cannot be the source of a packet")
 	}
@@ -460,6 +472,9 @@ func (s *Server) Unfed(m Mode) string {
 	return "AUTH_MODE " + strings.Join(s.AuthModes, ", ") + " reads no " + what + ": the stanza never grants anything; " +
 		strings.Join(feeds[m], ", ") + " would"
 }
+
+// ReadsKafka reports whether KAFKA is among the sources.
+func (s *Server) ReadsKafka() bool { return slices.Contains(s.AuthModes, "KAFKA") }
 
 // Feeds reports whether the daemon reads packets for stanzas of that mode. Other
 // stanzas take no part in its decisions.

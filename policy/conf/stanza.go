@@ -17,17 +17,17 @@ func (ld *accessLoader) complete(b *block) {
 	if build.usesGPG() {
 		build.gpg()
 	} else {
-		build.withoutEffect("has no effect: the stanza has no key for GnuPG",
-			"GPG_PATH", "GPG_PREFIX", "GPG_NO_REQUIRE_PREFIX", "GPG_REMOTE_ID", "GPG_FINGERPRINT_ID")
 		b.GPG = nil
 	}
 	build.openings()
-	build.clients()
+	build.grantPrefix()
+	build.grantAddress()
 	build.timeouts()
 	build.nat()
 	build.requirements()
 	build.commands()
 	build.knock()
+	build.idle()
 	if b.ExternalOpen != "" || b.CycleOpen != "" {
 		b.Vars = b.Values.vars()
 	}
@@ -121,15 +121,6 @@ func (m *builder) openings() {
 		s.OpenPortsAny = true
 	case !s.PermitClientPorts:
 		m.missing("OPEN_PORTS", "is missing, and there is neither PERMIT_CLIENT_PORTS nor an external command")
-	}
-}
-
-// clients checks for which addresses of a client a grant is.
-func (m *builder) clients() {
-	m.grantPrefix()
-	m.grantAddress()
-	if m.has("DISABLE_FW_ACCESS") && m.s.DisableAccess {
-		m.withoutEffect("has no effect with DISABLE_FW_ACCESS", "GRANT_ADDRESS", "GRANT_PREFIX")
 	}
 }
 
@@ -262,9 +253,6 @@ func (m *builder) expires(value any) {
 // commands checks what the stanza may run.
 func (m *builder) commands() {
 	s := m.s
-	if !s.CmdExec {
-		m.withoutEffect("has no effect without ENABLE_CMD_EXEC", "CMD_REGEX", "CMD_SHELL", "ENABLE_CMD_SUDO_EXEC")
-	}
 	m.needs([]need{{"EXTERNAL_CMD_OPEN", "EXTERNAL_CMD_CLOSE", ""}, {"EXTERNAL_CMD_CLOSE", "EXTERNAL_CMD_OPEN", ""}})
 	if m.has("EXTERNAL_CMD_OPEN") || s.ExternalEnabled || m.ld.server.FirewallType == commandsOnly {
 		m.external()
@@ -326,10 +314,6 @@ func (m *builder) knock() {
 	}
 	if s.RequireOSRegex != nil {
 		s.RequireOSRegex = regexp.MustCompile("(?i:" + s.RequireOSRegex.String() + ")")
-	}
-	if s.Mode == ModeSPA {
-		m.withoutEffect("is for knock sequences and has no effect in this stanza",
-			"REQUIRE_OS", "REQUIRE_OS_REGEX", "PORT_OFFSET", "KNOCK_INTERVAL", "KNOCK_LIMIT", "MIN_TIME_DIFF", "MAX_TIME_DIFF")
 	}
 }
 
