@@ -85,6 +85,9 @@ func TestStanzaProblems(t *testing.T) {
 		{"GnuPG program missing", "", c26("GPG_EXE /nonexistent"), []string{
 			"access.conf:3: GPG_EXE: not usable as a program: no such program",
 			"access.conf:3: warning: GPG_EXE: has no effect: the stanza has no key for GnuPG"}},
+		{"GnuPG options without key", "", c26("GPG_REQUIRE_SIG Y", "GPG_IGNORE_SIG_VERIFY_ERROR N"), []string{
+			"access.conf:3: warning: GPG_REQUIRE_SIG: has no effect: the stanza has no key for GnuPG",
+			"access.conf:4: warning: GPG_IGNORE_SIG_VERIFY_ERROR: has no effect: the stanza has no key for GnuPG"}},
 		{"time between knocks", "", "SOURCE: ANY;\nOPEN_PORTS: tcp/22;\nSHARED_SEQUENCE: tcp/1;\nMAX_TIME_DIFF: 2;\nMIN_TIME_DIFF: 9;\n", []string{
 			"access.conf:4: MAX_TIME_DIFF: is below MIN_TIME_DIFF"}},
 		{"connections of commands", "", c26("CLOSE_CONNECTIONS Y", "EXTERNAL_CMD_OPEN /bin/true", "EXTERNAL_CMD_CLOSE /bin/true"),
