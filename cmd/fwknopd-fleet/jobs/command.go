@@ -36,9 +36,8 @@ const (
 const (
 	// serverMemory is about what a job server takes, and results on their way, in bytes.
 	serverMemory = 32 << 20
-	// uploadMemory is what it takes besides with --upload, as it holds for 10 s what it has stored. With a lower
-	// limit the collector runs all the time: a GB takes 81 s of CPU in place of 10.
-	uploadMemory = 512 << 20
+	// uploadMemory is what it takes besides with --upload: parts that are packed, and blocks of the store.
+	uploadMemory = 96 << 20
 	// gcPercent has the heap of a submitter, most of which is garbage, collected less often below its limit.
 	gcPercent = 400
 )
@@ -221,7 +220,7 @@ func (s *Submitter) submit(ctx context.Context, o *cli.Options) error {
 	if err != nil {
 		return err
 	}
-	server, err := StartServer(o.Listen, dir, id, s.Say)
+	server, err := StartServer(o.Listen, dir, id, s.Upload, s.Say)
 	if err != nil {
 		return err
 	}

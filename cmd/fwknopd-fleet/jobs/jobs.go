@@ -30,6 +30,7 @@ const (
 	endSubject     = "fwknopd.jobs.ended"  // said by a [Server] whose job is done
 	workers        = "workers"             // the consumer that all workers share
 	bucketPrefix   = "fwknopd-job-"        // and the job: its spec and the results
+	inputPrefix    = "fwknopd-input-"      // and the job: what is uploaded of its files
 	specObject     = "spec"                // in the bucket
 	inboxPrefix    = "_INBOX_fwknopd_jobs" // of workers and submitters
 )
@@ -120,18 +121,15 @@ func findQueue(ctx context.Context, js jetstream.JetStream, replicas int) (jetst
 	return stream, err
 }
 
-// makeBucket makes the object store of a job where it is missing.
-func makeBucket(ctx context.Context, js jetstream.JetStream, job string, replicas int) (jetstream.ObjectStore, error) {
+// makeBucket makes an object store of a job where it is missing.
+func makeBucket(ctx context.Context, js jetstream.JetStream, name string, replicas int) (jetstream.ObjectStore, error) {
 	bucket, err := js.CreateObjectStore(ctx, jetstream.ObjectStoreConfig{
-		Bucket: bucketPrefix + job, Description: "results of a job of fwknopd fleet submit", Replicas: replicas,
+		Bucket: name, Description: "of a job of fwknopd fleet submit", Replicas: replicas,
 	})
 	if errors.Is(err, jetstream.ErrBucketExists) {
-		bucket, err = js.ObjectStore(ctx, bucketPrefix+job)
+		return js.ObjectStore(ctx, name)
 	}
-	if err != nil {
-		return nil, fmt.Errorf("results: %w", err)
-	}
-	return bucket, nil
+	return bucket, err
 }
 
 // connect connects for as long as the context lives; say gets what goes wrong on the way.

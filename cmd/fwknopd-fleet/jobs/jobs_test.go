@@ -99,7 +99,7 @@ func newSite(t *testing.T, o osreport.Options, dir string, set ...func(*Submitte
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.Server, err = StartServer("127.0.0.1:0", filepath.Join(dir, id), id, s.Say); err != nil {
+	if s.Server, err = StartServer("127.0.0.1:0", filepath.Join(dir, id), id, s.Upload, s.Say); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Remove() })
@@ -376,7 +376,7 @@ func TestTamperedResult(t *testing.T) {
 	s := newSite(t, o, t.TempDir())
 	nc, js := connected(t, s.Server)
 	defer nc.Close()
-	bucket, err := makeBucket(t.Context(), js, s.id, 1)
+	bucket, err := makeBucket(t.Context(), js, bucketPrefix+s.id, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -501,7 +501,7 @@ func TestDamagedTwice(t *testing.T) {
 // A worker may do what the work takes, and nothing else; without the token, or with another server's,
 // it gets nowhere.
 func TestPermissions(t *testing.T) {
-	s := newSite(t, optionsFor(archive(t, 100)), t.TempDir())
+	s := newSite(t, optionsFor(archive(t, 100)), t.TempDir(), upload)
 	denied := make(chan string, 100)
 	member, err := Join(t.Context(), s.Token, s.Address, func(text string) { denied <- text })
 	if err != nil {
@@ -509,7 +509,7 @@ func TestPermissions(t *testing.T) {
 	}
 	defer member.Close()
 	for _, subject := range []string{
-		segmentSubject + s.id, endSubject, "$O.fwknopd-job-other.M.x",
+		segmentSubject + s.id, endSubject, "$O.fwknopd-job-other.M.x", "$O.fwknopd-input-" + s.id + ".M.x", "$JS.API.STREAM.PURGE.OBJ_fwknopd-input-" + s.id,
 		"$JS.API.STREAM.DELETE." + segmentStream, "$JS.API.STREAM.CREATE.mine", "$JS.API.STREAM.PURGE." + segmentStream,
 	} {
 		if err := member.Publish(subject, nil); err != nil {

@@ -134,8 +134,8 @@ func TestOutside(t *testing.T) {
 	files := archive(t, 3000)
 	first, wantFirst, firstID := outsideJob(t, files)
 	second, wantSecond, secondID := outsideJob(t, files, "--upload")
-	may := permissions(firstID)
-	may.Publish.Allow = append(may.Publish.Allow, permissions(secondID).Publish.Allow...)
+	may := permissions(firstID, false)
+	may.Publish.Allow = append(may.Publish.Allow, permissions(secondID, true).Publish.Allow...)
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	var said bytes.Buffer
@@ -195,7 +195,7 @@ func TestOutsideRefused(t *testing.T) {
 		o    *cli.Options
 		want string
 	}{
-		"permissions": {c.options(t, cli.FleetSubmit, permissions(id), args...), "permissions violation"},
+		"permissions": {c.options(t, cli.FleetSubmit, permissions(id, false), args...), "permissions violation"},
 		"certificate": {func() *cli.Options { o := c.options(t, cli.FleetSubmit, nil, args...); o.CA = other.ca; return o }(), "certificate"},
 		"credentials": {func() *cli.Options {
 			o := other.options(t, cli.FleetSubmit, nil, args...)

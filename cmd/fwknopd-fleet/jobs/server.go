@@ -45,7 +45,7 @@ const (
 
 // StartServer starts a server for a job that stores in a folder, which it makes. A server that is
 // started again with the same folder has the same key and token, and what was stored.
-func StartServer(listen, dir, job string, say func(string)) (*Server, error) {
+func StartServer(listen, dir, job string, upload bool, say func(string)) (*Server, error) {
 	address, err := netip.ParseAddrPort(listen)
 	if err != nil {
 		return nil, fmt.Errorf("--listen: %w", err)
@@ -62,7 +62,7 @@ func StartServer(listen, dir, job string, say func(string)) (*Server, error) {
 		s.lock.Close()
 		return nil, err
 	}
-	if err := s.start(address, job, key, say); err != nil {
+	if err := s.start(address, key, permissions(job, upload), say); err != nil {
 		s.Stop()
 		return nil, err
 	}
@@ -105,7 +105,7 @@ func (s *Server) key() (ed25519.PrivateKey, error) {
 	return ed25519.NewKeyFromSeed(secret[:ed25519.SeedSize]), nil
 }
 
-func (s *Server) start(address netip.AddrPort, job string, key ed25519.PrivateKey, say func(string)) error {
+func (s *Server) start(address netip.AddrPort, key ed25519.PrivateKey, may *server.Permissions, say func(string)) error {
 	certificate, err := node.Certificate(key, serverName)
 	if err != nil {
 		return err
@@ -120,7 +120,7 @@ func (s *Server) start(address netip.AddrPort, job string, key ed25519.PrivateKe
 		JetStream: true, StoreDir: filepath.Join(s.dir, "store"), DisableJetStreamBanner: true, JetStreamMaxMemory: 32 << 20, JetStreamMaxStore: 1 << 50,
 		TLSConfig: &tls.Config{MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{certificate}}, TLSTimeout: 5, AuthTimeout: 5,
 		TLSHandshakeFirst: true, MaxConn: maxWorkers, MaxPayload: 1 << 20,
-		Users: []*server.User{{Username: submitter, Password: s.own}, {Username: worker, Password: s.Token.password(), Permissions: permissions(job)}},
+		Users: []*server.User{{Username: submitter, Password: s.own}, {Username: worker, Password: s.Token.password(), Permissions: may}},
 	})
 	if err != nil {
 		return fmt.Errorf("NATS server: %w", err)
@@ -133,20 +133,27 @@ func (s *Server) start(address netip.AddrPort, job string, key ed25519.PrivateKe
 	return nil
 }
 
-// permissions are those of workers of a job.
-func permissions(job string) *server.Permissions {
-	bucket, objects := "OBJ_"+bucketPrefix+job, "$O."+bucketPrefix+job+"."
+// permissions are those of workers of a job, whose files are uploaded or not.
+func permissions(job string, upload bool) *server.Permissions {
+	results, objects := "OBJ_"+bucketPrefix+job, "$O."+bucketPrefix+job+"."
+	reads := []string{results}
+	if upload {
+		reads = append(reads, "OBJ_"+inputPrefix+job)
+	}
+	publish := []string{
+		"$JS.API.CONSUMER.INFO." + segmentStream + "." + workers,
+		"$JS.API.CONSUMER.MSG.NEXT." + segmentStream + "." + workers,
+		"$JS.ACK." + segmentStream + "." + workers + ".>",
+		"$JS.API.STREAM.PURGE." + results, // of the chunks of a result that is put twice
+		objects + "C.>", objects + "M.>",
+	}
+	for _, bucket := range reads {
+		publish = append(publish, "$JS.API.STREAM.INFO."+bucket,
+			"$JS.API.STREAM.MSG.GET."+bucket, "$JS.API.DIRECT.GET."+bucket, "$JS.API.DIRECT.GET."+bucket+".>",
+			"$JS.API.CONSUMER.CREATE."+bucket+".>", "$JS.API.CONSUMER.DELETE."+bucket+".>", "$JS.FC."+bucket+".>")
+	}
 	return &server.Permissions{
-		Publish: &server.SubjectPermission{Allow: []string{
-			"$JS.API.CONSUMER.INFO." + segmentStream + "." + workers,
-			"$JS.API.CONSUMER.MSG.NEXT." + segmentStream + "." + workers,
-			"$JS.ACK." + segmentStream + "." + workers + ".>",
-			"$JS.API.STREAM.INFO." + bucket,
-			"$JS.API.STREAM.MSG.GET." + bucket, "$JS.API.DIRECT.GET." + bucket, "$JS.API.DIRECT.GET." + bucket + ".>",
-			"$JS.API.STREAM.PURGE." + bucket, // of the chunks of a result that is put twice
-			"$JS.API.CONSUMER.CREATE." + bucket + ".>", "$JS.API.CONSUMER.DELETE." + bucket + ".>", "$JS.FC." + bucket + ".>",
-			objects + "C.>", objects + "M.>",
-		}},
+		Publish:   &server.SubjectPermission{Allow: publish},
 		Subscribe: &server.SubjectPermission{Allow: []string{inboxPrefix + ".>", endSubject}},
 	}
 }

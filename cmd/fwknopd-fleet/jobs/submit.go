@@ -43,13 +43,12 @@ type Submitter struct {
 	js      jetstream.JetStream
 	queue   jetstream.Stream
 	results jetstream.ObjectStore
-	done    map[int]string  // results that are there and not merged yet: why there is none, or ""
-	merged  int             // segments, in order
-	again   map[int]bool    // those whose result was damaged once
-	uploads map[string]bool // parts of segments that are in the object store
-	packer  packer          // of what is uploaded
-	small   bytes.Buffer    // a result that is being merged
-	read    atomic.Int64    // bytes of the segments that were merged
+	uploads uploads
+	done    map[int]string // results that are there and not merged yet: why there is none, or ""
+	merged  int            // segments, in order
+	again   map[int]bool   // those whose result was damaged once
+	small   bytes.Buffer   // a result that is being merged
+	read    atomic.Int64   // bytes of the segments that were merged
 
 	patience time.Duration // 0: getTime
 }
@@ -132,7 +131,7 @@ func (s *Submitter) look(name string) (file, error) {
 // [replay.Job.Exit]. If ctx ends it writes none, or no further decisions, and the same job submitted
 // again goes on with the results that are there. replicas is how often JetStream stores them.
 func (s *Submitter) Run(ctx context.Context, js jetstream.JetStream, replicas int) error {
-	s.js, s.done, s.again, s.uploads = js, make(map[int]string), make(map[int]bool), make(map[string]bool)
+	s.js, s.done, s.again = js, make(map[int]string), make(map[int]bool)
 	if err := s.begin(ctx, replicas); err != nil {
 		return interrupted(ctx, err)
 	}
@@ -190,8 +189,13 @@ func (s *Submitter) begin(ctx context.Context, replicas int) (err error) {
 	if s.queue, err = makeQueue(ctx, s.js, replicas); err != nil {
 		return err
 	}
-	if s.results, err = makeBucket(ctx, s.js, s.id, replicas); err != nil {
-		return err
+	if s.results, err = makeBucket(ctx, s.js, bucketPrefix+s.id, replicas); err != nil {
+		return fmt.Errorf("results: %w", err)
+	}
+	if s.Upload {
+		if err := s.uploads.begin(ctx, s.js, s.id, replicas); err != nil {
+			return fmt.Errorf("upload: %w", err)
+		}
 	}
 	known, err := readSpec(ctx, s.results)
 	switch {
@@ -218,6 +222,9 @@ func (s *Submitter) begin(ctx context.Context, replicas int) (err error) {
 // clean removes what the job stored. An error leaves it there, and is said.
 func (s *Submitter) clean(ctx context.Context) {
 	err := errors.Join(s.queue.Purge(ctx, jetstream.WithPurgeSubject(segmentSubject+s.id)), s.js.DeleteObjectStore(ctx, bucketPrefix+s.id))
+	if s.Upload {
+		err = errors.Join(err, s.js.DeleteObjectStore(ctx, inputPrefix+s.id))
+	}
 	if err != nil {
 		s.Say(fmt.Sprintf("the job's results were not removed: %v", err))
 	}
@@ -240,8 +247,9 @@ func (s *Submitter) segments(yield func(*planned) bool) {
 // A planned segment is one that is in the queue or will be.
 type planned struct {
 	segment
-	file int
-	err  error // why it is not put into the queue
+	file     int
+	err      error  // why it is not put into the queue
+	uploaded uint64 // the stream of uploads up to there has all of its parts; 0: none
 }
 
 func (s *Submitter) segmentsOf(in *file) iter.Seq2[ingest.Segment, error] {
@@ -274,7 +282,6 @@ func (s *Submitter) reduce(ctx context.Context, r reduction) error {
 			break
 		}
 		s.note(info)
-		s.noteUpload(info)
 	}
 	next, stop := iter.Pull(s.segments)
 	defer stop()
@@ -298,8 +305,8 @@ func (s *Submitter) reduce(ctx context.Context, r reduction) error {
 		case err != nil:
 			return err
 		case merged:
-			if err := s.remove(ctx, ahead[0]); err != nil {
-				return err
+			if err := s.uploads.remove(ctx, ahead[0]); err != nil {
+				return fmt.Errorf("uploaded segments: %w", err)
 			}
 			s.read.Add(ahead[0].End - ahead[0].Start)
 			s.merged++

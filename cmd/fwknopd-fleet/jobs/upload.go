@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/klauspost/compress/s2"
@@ -29,10 +28,8 @@ const (
 	partTime = 2 * time.Minute
 )
 
-const inputPrefix = "input-" // of objects: and the segment, and the part
-
 // partName returns the name of the object with a part of a segment.
-func partName(number, part int) string { return fmt.Sprintf("%s%d-%d", inputPrefix, number, part) }
+func partName(number, part int) string { return fmt.Sprintf("%d-%d", number, part) }
 
 // partsOf returns how many parts of a size a segment has.
 func partsOf(s ingest.Segment, size int64) int { return int((s.End - s.Start + size - 1) / size) }
@@ -49,10 +46,10 @@ func (s *Submitter) room(ahead []*planned, p *planned) bool {
 	return parts <= maxUploaded
 }
 
-// upload puts the parts of a segment into the object store that are not there. If the file cannot be
+// upload puts the parts of a segment into the object store, unless they are there. If the file cannot be
 // read, or has changed, that is noted in p.
 func (s *Submitter) upload(ctx context.Context, p *planned) error {
-	if s.spec.Part == 0 {
+	if s.spec.Part == 0 || p.uploaded > 0 {
 		return nil
 	}
 	f, err := os.Open(s.files[p.file].name)
@@ -63,76 +60,76 @@ func (s *Submitter) upload(ctx context.Context, p *planned) error {
 	defer f.Close()
 	for i := range partsOf(p.Segment, s.spec.Part) {
 		at := p.Start + int64(i)*s.spec.Part
-		name := partName(p.Number, i)
-		if s.uploads[name] {
-			continue
-		}
-		part, err := s.packer.pack(io.NewSectionReader(f, at, min(s.spec.Part, p.End-at)))
+		part, err := s.uploads.pack(io.NewSectionReader(f, at, min(s.spec.Part, p.End-at)))
 		if err != nil {
 			p.err = err
 			return nil
 		}
-		if err := s.putPart(ctx, name, part); err != nil {
+		if err := s.uploads.put(ctx, partName(p.Number, i), part); err != nil {
 			return fmt.Errorf("upload of %s: %w", p.File.Path, err)
 		}
 	}
 	p.err = p.File.unchanged(f)
-	return nil
-}
-
-func (s *Submitter) putPart(ctx context.Context, name string, part []byte) error {
-	ctx, cancel := context.WithTimeout(ctx, objectTime)
-	defer cancel()
-	_, err := s.results.Put(ctx, jetstream.ObjectMeta{Name: name}, bytes.NewReader(part))
-	if err == nil {
-		s.uploads[name] = true
-	}
+	p.uploaded, err = s.uploads.end(ctx)
 	return err
 }
 
-// A packer packs parts. The zero value is ready.
-type packer struct {
-	s2     *s2.Writer
-	packed bytes.Buffer
+// uploads are the parts of segments that are on their way to workers. They have a stream of their own, from
+// which they are removed from its front: in one with results each of its blocks, of which the server has the
+// last ones in memory, would stay for the results in it.
+type uploads struct {
+	objects jetstream.ObjectStore
+	stream  jetstream.Stream
+	s2      *s2.Writer
+	packed  bytes.Buffer
+}
+
+// begin makes the object store. What an earlier run of the job has uploaded is removed.
+func (u *uploads) begin(ctx context.Context, js jetstream.JetStream, job string, replicas int) (err error) {
+	u.s2 = s2.NewWriter(nil, s2.WriterConcurrency(1))
+	if u.objects, err = makeBucket(ctx, js, inputPrefix+job, replicas); err != nil {
+		return err
+	}
+	if u.stream, err = js.Stream(ctx, "OBJ_"+inputPrefix+job); err != nil {
+		return err
+	}
+	return u.stream.Purge(ctx)
 }
 
 // pack returns what r has, packed, until the next call. The error is that of r.
-func (p *packer) pack(r io.Reader) ([]byte, error) {
-	if p.s2 == nil {
-		p.s2 = s2.NewWriter(nil, s2.WriterConcurrency(1))
-	}
-	p.packed.Reset()
-	p.s2.Reset(&p.packed)
-	if _, err := p.s2.ReadFrom(r); err != nil {
+func (u *uploads) pack(r io.Reader) ([]byte, error) {
+	u.packed.Reset()
+	u.s2.Reset(&u.packed)
+	if _, err := u.s2.ReadFrom(r); err != nil {
 		return nil, err
 	}
-	err := p.s2.Close()
-	return p.packed.Bytes(), err
+	err := u.s2.Close()
+	return u.packed.Bytes(), err
 }
 
-// noteUpload notes an object that an earlier run of the job has left.
-func (s *Submitter) noteUpload(info *jetstream.ObjectInfo) {
-	if !info.Deleted && strings.HasPrefix(info.Name, inputPrefix) {
-		s.uploads[info.Name] = true
+func (u *uploads) put(ctx context.Context, name string, part []byte) error {
+	ctx, cancel := context.WithTimeout(ctx, objectTime)
+	defer cancel()
+	_, err := u.objects.Put(ctx, jetstream.ObjectMeta{Name: name}, bytes.NewReader(part))
+	return err
+}
+
+// end returns the place in the stream behind what was put.
+func (u *uploads) end(ctx context.Context) (uint64, error) {
+	info, err := u.stream.Info(ctx)
+	if err != nil {
+		return 0, err
 	}
+	return info.State.LastSeq + 1, nil
 }
 
-// remove removes the parts of a segment.
-func (s *Submitter) remove(ctx context.Context, p *planned) error {
-	if s.spec.Part == 0 {
+// remove removes the parts of a segment, whose result is merged, and all in front of them: those of earlier
+// segments.
+func (u *uploads) remove(ctx context.Context, p *planned) error {
+	if p.uploaded == 0 {
 		return nil
 	}
-	for i := range partsOf(p.Segment, s.spec.Part) {
-		name := partName(p.Number, i)
-		if !s.uploads[name] {
-			continue
-		}
-		if err := s.results.Delete(ctx, name); err != nil && !errors.Is(err, jetstream.ErrObjectNotFound) {
-			return fmt.Errorf("uploaded segments: %w", err)
-		}
-		delete(s.uploads, name)
-	}
-	return nil
+	return u.stream.Purge(ctx, jetstream.WithPurgeSequence(p.uploaded))
 }
 
 // A failing reader remembers why it failed.

@@ -34,6 +34,7 @@ type job struct {
 	spec    *spec
 	options osreport.Options
 	results jetstream.ObjectStore
+	inputs  jetstream.ObjectStore // nil: workers read the files
 }
 
 const (
@@ -208,6 +209,11 @@ func (w *Worker) job(ctx context.Context, id string) (*job, error) {
 		return nil, err
 	}
 	j := &job{results: results, spec: s}
+	if s.Part > 0 {
+		if j.inputs, err = w.js.ObjectStore(ctx, inputPrefix+id); err != nil {
+			return nil, err
+		}
+	}
 	if j.options, err = s.options(); err != nil {
 		return nil, fmt.Errorf("%w: %w", errSpec, err)
 	}
@@ -272,7 +278,7 @@ func (w *Worker) read(ctx context.Context, j *job, s *segment) error {
 // open returns what yields the bytes of a segment; after reading sound returns why they are not those.
 func (w *Worker) open(ctx context.Context, j *job, s *segment) (in io.ReadCloser, sound func() error, err error) {
 	if j.spec.Part > 0 {
-		u := &uploaded{ctx: ctx, objects: j.results, number: s.Number, left: s.End - s.Start, size: j.spec.Part}
+		u := &uploaded{ctx: ctx, objects: j.inputs, number: s.Number, left: s.End - s.Start, size: j.spec.Part}
 		in := &failing{r: u}
 		return struct {
 			io.Reader
