@@ -70,8 +70,10 @@ func (s *Submitter) upload(ctx context.Context, p *planned) error {
 		}
 	}
 	p.err = p.File.unchanged(f)
-	p.uploaded, err = s.uploads.end(ctx)
-	return err
+	if p.uploaded, err = s.uploads.end(ctx); err != nil {
+		return fmt.Errorf("upload of %s: %w", p.File.Path, err)
+	}
+	return nil
 }
 
 // uploads are the parts of segments that are on their way to workers. They have a stream of their own, from
