@@ -53,7 +53,8 @@ const (
 // A segment is what a worker is given.
 type segment struct {
 	Job    string
-	Number int // in the job, from 0
+	Seed   [2]uint64 // of its spec: another one where a job that was done is submitted once more
+	Number int       // in the job, from 0
 	File   source
 	ingest.Segment
 }

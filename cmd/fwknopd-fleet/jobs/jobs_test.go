@@ -498,6 +498,38 @@ func TestDamagedTwice(t *testing.T) {
 	}
 }
 
+// A worker that stays reads a job that is submitted once more with the clock and the seed of then.
+func TestSubmittedAnew(t *testing.T) {
+	s := newSite(t, optionsFor(archive(t, 100)), t.TempDir())
+	nc, js := connected(t, s.Server)
+	defer nc.Close()
+	w := Worker{js: js, jobs: make(map[string]*job)}
+	var first *segment
+	for _, year := range []int{2025, 2026} {
+		s.spec.Now = time.Date(year, 1, 1, 0, 0, 0, 0, time.UTC)
+		s.js = js
+		if err := s.begin(t.Context(), 1); err != nil {
+			t.Fatal(err)
+		}
+		for p := range s.segments {
+			j, err := w.job(t.Context(), &p.segment)
+			if err != nil || j.options.Now.Year() != year || j.spec.Seed != s.spec.Seed {
+				t.Errorf("%d: %+v, %v", year, j, err)
+			}
+			if first == nil {
+				first = &p.segment
+			}
+		}
+		s.clean(t.Context())
+	}
+	if err := s.begin(t.Context(), 1); err != nil {
+		t.Fatal(err)
+	}
+	if j, err := w.job(t.Context(), first); err == nil {
+		t.Errorf("a segment from before is read with %+v", j.spec)
+	}
+}
+
 // A worker may do what the work takes, and nothing else; without the token, or with another server's,
 // it gets nowhere.
 func TestPermissions(t *testing.T) {

@@ -22,7 +22,7 @@ type spec struct {
 	Replay     *replay.Spec // nil: a report, for which the following are
 	Unmatched  bool         // the report has SYNs that no signature fits
 	Summary    bool         // a summary in place of a report
-	Seed       [2]uint64    // for a summary, see [stats.Stats.UseSeed]; not known when the job is named
+	Seed       [2]uint64    // random, for a summary, see [stats.Stats.UseSeed]; not known when the job is named
 	Inner      bool
 	MaxHops    int
 	Memory     int       // of a worker

@@ -236,7 +236,7 @@ func (s *Submitter) segments(yield func(*planned) bool) {
 	for i := range s.files {
 		in := &s.files[i]
 		for part, err := range s.segmentsOf(in) {
-			p := &planned{file: i, err: err, segment: segment{Job: s.id, Number: number, File: in.source, Segment: part}}
+			p := &planned{file: i, err: err, segment: segment{Job: s.id, Seed: s.spec.Seed, Number: number, File: in.source, Segment: part}}
 			if number++; !yield(p) {
 				return
 			}

@@ -150,7 +150,7 @@ func (w *Worker) handle(ctx context.Context, msg jetstream.Msg) error {
 		_ = msg.Term()
 		return fmt.Errorf("the work queue has a message that is no segment: %w", err)
 	}
-	j, err := w.job(ctx, s.Job)
+	j, err := w.job(ctx, s)
 	switch {
 	case errors.Is(err, jetstream.ErrBucketNotFound):
 		return nil // the job is over
@@ -193,34 +193,43 @@ func decodeSegment(msg jetstream.Msg) (s *segment, deliveries uint64, err error)
 	return s, about.NumDelivered, nil
 }
 
-// job returns what is known of a job, which it gets if it is new.
-func (w *Worker) job(ctx context.Context, id string) (*job, error) {
+// job returns what is known of the job of a segment, which it gets if it is new.
+func (w *Worker) job(ctx context.Context, s *segment) (*job, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if j := w.jobs[id]; j != nil {
+	if j := w.jobs[s.Job]; j != nil && j.spec.Seed == s.Seed {
 		return j, nil
 	}
-	results, err := w.js.ObjectStore(ctx, bucketPrefix+id)
+	j, err := w.findJob(ctx, s.Job)
 	if err != nil {
 		return nil, err
 	}
-	s, err := readSpec(ctx, results)
-	if err != nil {
-		return nil, err
-	}
-	j := &job{results: results, spec: s}
-	if s.Part > 0 {
-		if j.inputs, err = w.js.ObjectStore(ctx, inputPrefix+id); err != nil {
-			return nil, err
-		}
-	}
-	if j.options, err = s.options(); err != nil {
-		return nil, fmt.Errorf("%w: %w", errSpec, err)
+	if j.spec.Seed != s.Seed {
+		return nil, errors.New("it was submitted once more meanwhile")
 	}
 	if len(w.jobs) >= maxJobs {
 		clear(w.jobs)
 	}
-	w.jobs[id] = j
+	w.jobs[s.Job] = j
+	return j, nil
+}
+
+func (w *Worker) findJob(ctx context.Context, id string) (j *job, err error) {
+	j = new(job)
+	if j.results, err = w.js.ObjectStore(ctx, bucketPrefix+id); err != nil {
+		return nil, err
+	}
+	if j.spec, err = readSpec(ctx, j.results); err != nil {
+		return nil, err
+	}
+	if j.spec.Part > 0 {
+		if j.inputs, err = w.js.ObjectStore(ctx, inputPrefix+id); err != nil {
+			return nil, err
+		}
+	}
+	if j.options, err = j.spec.options(); err != nil {
+		return nil, fmt.Errorf("%w: %w", errSpec, err)
+	}
 	return j, nil
 }
 
