@@ -334,7 +334,9 @@ func TestBrokerRestart(t *testing.T) {
 	port := freePort(t)
 	start := func() *kfake.Cluster { return newCluster(t, 1, kfake.Ports(port), kfake.DataDir(dir)) }
 	c := start()
-	r := follow(t, confOf(c))
+	conf := confOf(c)
+	conf.Earliest = true // where the end is it may learn later
+	r := follow(t, conf)
 	r.joined()
 	produce(t, c, 0, "a")
 	r.want("gate.logs/0@0:0 a")
