@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"io"
 	"iter"
-	"os"
 )
 
 // A Segment is a part of a file, in bytes: all of it, or a range of a plain log, whose events do not
@@ -14,9 +13,9 @@ type Segment struct {
 	Cut        bool // a range: it begins at the start of a line and ends behind a line, or with the file
 }
 
-// Segments yields the segments of a regular file of a size, in order: of a plain log at most n of
-// about the same size, else the whole file. With an error it ends.
-func Segments(f *os.File, size, n int64) iter.Seq2[Segment, error] {
+// Segments yields the segments of a file of a size, in order: of a plain log at most n of about the same
+// size, else the whole file. With an error it ends.
+func Segments(f io.ReaderAt, size, n int64) iter.Seq2[Segment, error] {
 	return func(yield func(Segment, error) bool) {
 		if n < 2 || !plainLog(f) {
 			yield(Segment{End: size}, nil)
@@ -58,7 +57,7 @@ func (r *Reader) segmentInput(s Segment, name string, bytes io.Reader) *input {
 }
 
 // plainLog reports whether the file is a log of lines, in UTF-8 and not packed.
-func plainLog(f *os.File) bool {
+func plainLog(f io.ReaderAt) bool {
 	probe := Reader{}
 	in := &input{raw: rawReader{io.NewSectionReader(f, 0, sniffSize), &probe.bytes}}
 	err := in.sniff(&probe)
@@ -72,7 +71,7 @@ func plainLog(f *os.File) bool {
 }
 
 // lineStart returns the first start of a line behind at.
-func lineStart(f *os.File, at, size int64) (int64, error) {
+func lineStart(f io.ReaderAt, at, size int64) (int64, error) {
 	buf := make([]byte, 64<<10)
 	for at < size {
 		n, err := f.ReadAt(buf, at)

@@ -116,7 +116,7 @@ func TestProcessesAreSeparate(t *testing.T) {
 	}
 }
 
-// TestFleetIsAProgramOfItsOwn: NATS and Kafka are linked by fwknopd-fleet alone, which the daemon
+// TestFleetIsAProgramOfItsOwn: clients of NATS, Kafka and S3 are linked by fwknopd-fleet alone, which the daemon
 // does not import.
 func TestFleetIsAProgramOfItsOwn(t *testing.T) {
 	const program = "cmd/fwknopd-fleet"
@@ -124,7 +124,7 @@ func TestFleetIsAProgramOfItsOwn(t *testing.T) {
 	for pkg, imports := range packages(t) {
 		inside := pkg == program || strings.HasPrefix(pkg, program+"/")
 		for _, imp := range imports {
-			large := strings.HasPrefix(imp, "github.com/nats-io/") || strings.HasPrefix(imp, "github.com/twmb/franz-go")
+			large := strings.HasPrefix(imp, "github.com/nats-io/") || strings.HasPrefix(imp, "github.com/twmb/franz-go") || strings.HasPrefix(imp, "github.com/minio/minio-go")
 			used = used || large
 			if !inside && (large || strings.HasPrefix(imp, "fwknopd/"+program)) {
 				t.Errorf("%s must not import %s", pkg, imp)

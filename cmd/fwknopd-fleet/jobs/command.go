@@ -196,7 +196,7 @@ func (s *Submitter) submit(ctx context.Context, o *cli.Options) error {
 	if err := s.configure(o); err != nil {
 		return err
 	}
-	id, err := s.Prepare()
+	id, err := s.Prepare(ctx)
 	if err != nil {
 		return err
 	}

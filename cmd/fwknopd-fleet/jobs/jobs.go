@@ -61,10 +61,11 @@ type segment struct {
 
 // A source is a file as the submitter has seen it.
 type source struct {
-	Path  string // as workers call it: absolute, or below the folder of --root
+	Path  string // as workers call it: absolute, or below the folder of --root, or s3://BUCKET/KEY
 	Size  int64
 	Mtime int64  // Unix ns
 	Head  []byte // SHA-256 of the first headSize bytes
+	ETag  string `json:",omitempty"` // of an object of S3-like storage, in place of Head
 }
 
 // result returns the name of the object with the result of a segment.

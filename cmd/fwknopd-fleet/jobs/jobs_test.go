@@ -95,7 +95,7 @@ func newSite(t *testing.T, o osreport.Options, dir string, set ...func(*Submitte
 	for _, f := range set {
 		f(s.Submitter)
 	}
-	id, err := s.Prepare()
+	id, err := s.Prepare(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -216,7 +216,7 @@ func TestEventLogRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := Submitter{Options: optionsFor([]string{name}), Summary: summaries.Output{Text: true}, Stderr: io.Discard}
-	if _, err := s.Prepare(); err == nil || !strings.Contains(err.Error(), "is an event log") {
+	if _, err := s.Prepare(t.Context()); err == nil || !strings.Contains(err.Error(), "is an event log") {
 		t.Errorf("error %v", err)
 	}
 }
@@ -244,7 +244,7 @@ func testResume(t *testing.T, set ...func(*Submitter)) {
 		t.Error("another token")
 	}
 	left := -done
-	for p := range second.segments {
+	for p := range second.segments(t.Context()) {
 		if p.err == nil {
 			left++
 		}
@@ -482,7 +482,7 @@ func TestDamagedTwice(t *testing.T) {
 	}
 	r := osreport.NewReduction(&s.Options, s.names(), s.log, s.Stdout, s.Stderr)
 	defer r.Close()
-	next, stop := iter.Pull(s.segments)
+	next, stop := iter.Pull(s.segments(t.Context()))
 	defer stop()
 	p, _ := next()
 	for i, merged := range []bool{false, true} {
@@ -511,7 +511,7 @@ func TestSubmittedAnew(t *testing.T) {
 		if err := s.begin(t.Context(), 1); err != nil {
 			t.Fatal(err)
 		}
-		for p := range s.segments {
+		for p := range s.segments(t.Context()) {
 			j, err := w.job(t.Context(), &p.segment)
 			if err != nil || j.options.Now.Year() != year || j.spec.Seed != s.spec.Seed {
 				t.Errorf("%d: %+v, %v", year, j, err)
@@ -639,19 +639,19 @@ func TestRoot(t *testing.T) {
 	if _, err := pathFor(root, outside+"/b.log"); err == nil {
 		t.Error("a file outside is taken")
 	}
-	if f, err := open(root, "a.log"); err != nil {
+	if f, err := open(t.Context(), root, "a.log"); err != nil {
 		t.Error(err)
 	} else {
-		io.Copy(io.Discard, f)
+		io.Copy(io.Discard, f.section(0, 1<<20))
 		f.Close()
 	}
 	for _, path := range []string{"../" + filepath.Base(outside) + "/b.log", "link", outside + "/b.log"} {
-		if f, err := open(root, path); err == nil {
+		if f, err := open(t.Context(), root, path); err == nil {
 			t.Errorf("%s is opened", path)
 			f.Close()
 		}
 	}
-	if _, err := open("", "a.log"); err == nil {
+	if _, err := open(t.Context(), "", "a.log"); err == nil {
 		t.Error("a path below a root is opened without one")
 	}
 }

@@ -123,7 +123,7 @@ func outsideJob(t *testing.T, files []string, args ...string) (_ []string, want 
 	if err := s.Options.Configure(o); err != nil {
 		t.Fatal(err)
 	}
-	id = must(s.Prepare())(t)
+	id = must(s.Prepare(t.Context()))(t)
 	return args, plain(t, s.Options), id
 }
 

@@ -10,13 +10,27 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"fwknopd/cmd/fwknopd-fleet/s3store"
 )
 
 // headSize is how much of a file is compared.
 const headSize = 4 << 10
 
-// sourceOf returns what an open file is; path is what workers call it.
-func sourceOf(f *os.File, path string) (s source, err error) {
+// A stored file is one that segments are read from.
+type stored interface {
+	io.ReaderAt
+	io.Closer
+	// source returns what it is now; path is what workers call it.
+	source(path string) (source, error)
+	// section returns a reader of n bytes from an offset on.
+	section(at, n int64) io.ReadCloser
+}
+
+// A localFile is in a file system.
+type localFile struct{ *os.File }
+
+func (f localFile) source(path string) (s source, err error) {
 	info, err := f.Stat()
 	if err != nil {
 		return s, err
@@ -36,6 +50,10 @@ func sourceOf(f *os.File, path string) (s source, err error) {
 	return source{Path: path, Size: info.Size(), Mtime: info.ModTime().UnixNano(), Head: sum[:]}, nil
 }
 
+func (f localFile) section(at, n int64) io.ReadCloser {
+	return io.NopCloser(io.NewSectionReader(f, at, n))
+}
+
 var errNotRegular = errors.New("not a regular file: other machines cannot read it")
 
 // A changedError says that a file is not what the submitter has seen.
@@ -46,8 +64,8 @@ func (e changedError) Error() string {
 }
 
 // unchanged returns an error if an open file is not what it was.
-func (s *source) unchanged(f *os.File) error {
-	now, err := sourceOf(f, s.Path)
+func (s *source) unchanged(f stored) error {
+	now, err := f.source(s.Path)
 	switch {
 	case err != nil:
 		return err
@@ -57,13 +75,26 @@ func (s *source) unchanged(f *os.File) error {
 		return changedError{"time of modification differs"}
 	case !bytes.Equal(now.Head, s.Head):
 		return changedError{"first bytes differ"}
+	case now.ETag != s.ETag:
+		return changedError{"ETag differs"}
 	}
 	return nil
 }
 
 // open opens a file of a segment. With a root its path is one below that, and so is what links in it
 // lead to.
-func open(root, path string) (*os.File, error) {
+func open(ctx context.Context, root, path string) (stored, error) {
+	if s3store.IsName(path) {
+		if root != "" && !s3store.Below(root, path) {
+			return nil, fmt.Errorf("%s is not below --root %s", path, root)
+		}
+		return openObject(ctx, path)
+	}
+	f, err := openFile(root, path)
+	return localFile{f}, err
+}
+
+func openFile(root, path string) (*os.File, error) {
 	if root == "" {
 		if !filepath.IsAbs(path) {
 			return nil, fmt.Errorf("%s is below the --root of the submitter; give this worker one too", path)
@@ -76,8 +107,12 @@ func open(root, path string) (*os.File, error) {
 	return os.OpenInRoot(root, path)
 }
 
-// pathFor returns what workers call a file: its absolute path, or that below the root.
+// pathFor returns what workers call a file: its absolute path, or that below the root. Objects have one name
+// everywhere.
 func pathFor(root, name string) (string, error) {
+	if s3store.IsName(name) {
+		return name, nil
+	}
 	absolute, err := filepath.Abs(name)
 	if err != nil || root == "" {
 		return absolute, err
@@ -103,4 +138,14 @@ func (c cancelable) Read(b []byte) (int, error) {
 		return 0, err
 	}
 	return c.r.Read(b)
+}
+
+// closers are closed together.
+type closers []io.Closer
+
+func (c closers) Close() (err error) {
+	for _, one := range c {
+		err = errors.Join(err, one.Close())
+	}
+	return err
 }

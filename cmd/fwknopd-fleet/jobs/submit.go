@@ -11,11 +11,13 @@ import (
 	"iter"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"fwknopd/cmd/fwknopd-fleet/s3store"
 	"fwknopd/cmd/fwknopd/inputs"
 	"fwknopd/cmd/fwknopd/osreport"
 	"fwknopd/cmd/fwknopd/replay"
@@ -72,11 +74,11 @@ const (
 )
 
 // Prepare looks at the inputs, and names the job.
-func (s *Submitter) Prepare() (id string, err error) {
+func (s *Submitter) Prepare(ctx context.Context) (id string, err error) {
 	if s.log = inputs.NewLog(s.Stderr); s.Replay != nil {
 		s.log = s.Replay.Log()
 	}
-	names, err := s.log.Files(s.Options.Inputs, s.Options.Now, s.Options.AsGiven)
+	names, err := s.expand(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -84,10 +86,10 @@ func (s *Submitter) Prepare() (id string, err error) {
 		if name == ingest.Stdin {
 			return "", errors.New("standard input cannot be read by other processes: name files")
 		}
-		if s.Summary.Asked() && ingest.Takes(name, osreport.IsEvent) {
+		if s.Summary.Asked() && !s3store.IsName(name) && ingest.Takes(name, osreport.IsEvent) {
 			return "", fmt.Errorf("%s is an event log, which workers do not read: use fwknopd stats", name)
 		}
-		f, err := s.look(name)
+		f, err := s.look(ctx, name)
 		if err != nil {
 			return "", err
 		}
@@ -107,24 +109,58 @@ func (s *Submitter) Prepare() (id string, err error) {
 	return s.id, err
 }
 
+// expand returns the files that the inputs stand for, in the order in which they are reported: with
+// objects of S3-like storage among them the given one.
+func (s *Submitter) expand(ctx context.Context) (names []string, err error) {
+	if !slices.ContainsFunc(s.Options.Inputs, s3store.IsName) {
+		return s.log.Files(s.Options.Inputs, s.Options.Now, s.Options.AsGiven)
+	}
+	for _, name := range s.Options.Inputs {
+		list := s3store.List
+		if !s3store.IsName(name) {
+			list = func(_ context.Context, name string) ([]string, error) {
+				return s.log.Files([]string{name}, s.Options.Now, true)
+			}
+		}
+		more, err := list(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		names = append(names, more...)
+	}
+	return names, nil
+}
+
 // look returns what a name stands for. The error is that of a path that workers cannot have.
-func (s *Submitter) look(name string) (file, error) {
+func (s *Submitter) look(ctx context.Context, name string) (file, error) {
 	path, err := pathFor(s.Root, name)
 	if err != nil {
 		return file{}, err
 	}
 	in := file{name: name, source: source{Path: path}}
-	f, err := os.Open(name)
+	f, err := openNamed(ctx, name)
 	if err != nil {
-		in.err = inputs.Unreadable(name)
+		in.err = err
 		return in, nil
 	}
 	defer f.Close()
-	in.source, in.err = sourceOf(f, path)
+	in.source, in.err = f.source(path)
 	if in.err != nil {
 		in.Path = path
 	}
 	return in, nil
+}
+
+// openNamed opens a file by the name that the submitter has for it.
+func openNamed(ctx context.Context, name string) (stored, error) {
+	if s3store.IsName(name) {
+		return openObject(ctx, name)
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		err = inputs.Unreadable(name)
+	}
+	return localFile{f}, err
 }
 
 // Run has the job done and writes the report; its errors are those of [osreport.Run], or for
@@ -231,11 +267,15 @@ func (s *Submitter) clean(ctx context.Context) {
 }
 
 // segments yields the segments of all files, in order.
-func (s *Submitter) segments(yield func(*planned) bool) {
+func (s *Submitter) segments(ctx context.Context) iter.Seq[*planned] {
+	return func(yield func(*planned) bool) { s.plan(ctx, yield) }
+}
+
+func (s *Submitter) plan(ctx context.Context, yield func(*planned) bool) {
 	number := 0
 	for i := range s.files {
 		in := &s.files[i]
-		for part, err := range s.segmentsOf(in) {
+		for part, err := range s.segmentsOf(ctx, in) {
 			p := &planned{file: i, err: err, segment: segment{Job: s.id, Seed: s.spec.Seed, Number: number, File: in.source, Segment: part}}
 			if number++; !yield(p) {
 				return
@@ -252,14 +292,14 @@ type planned struct {
 	uploaded uint64 // the stream of uploads up to there has all of its parts; 0: none
 }
 
-func (s *Submitter) segmentsOf(in *file) iter.Seq2[ingest.Segment, error] {
+func (s *Submitter) segmentsOf(ctx context.Context, in *file) iter.Seq2[ingest.Segment, error] {
 	return func(yield func(ingest.Segment, error) bool) {
 		whole := ingest.Segment{End: in.Size}
 		if in.err != nil {
 			yield(whole, in.err)
 			return
 		}
-		f, err := os.Open(in.name)
+		f, err := openNamed(ctx, in.name)
 		if err != nil {
 			yield(whole, err)
 			return
@@ -283,7 +323,7 @@ func (s *Submitter) reduce(ctx context.Context, r reduction) error {
 		}
 		s.note(info)
 	}
-	next, stop := iter.Pull(s.segments)
+	next, stop := iter.Pull(s.segments(ctx))
 	defer stop()
 	var ahead []*planned
 	p, more := next()

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"time"
 
 	"github.com/klauspost/compress/s2"
@@ -52,7 +51,7 @@ func (s *Submitter) upload(ctx context.Context, p *planned) error {
 	if s.spec.Part == 0 || p.uploaded > 0 {
 		return nil
 	}
-	f, err := os.Open(s.files[p.file].name)
+	f, err := openNamed(ctx, s.files[p.file].name)
 	if err != nil {
 		p.err = err
 		return nil
@@ -60,7 +59,9 @@ func (s *Submitter) upload(ctx context.Context, p *planned) error {
 	defer f.Close()
 	for i := range partsOf(p.Segment, s.spec.Part) {
 		at := p.Start + int64(i)*s.spec.Part
-		part, err := s.uploads.pack(io.NewSectionReader(f, at, min(s.spec.Part, p.End-at)))
+		in := f.section(at, min(s.spec.Part, p.End-at))
+		part, err := s.uploads.pack(in)
+		in.Close()
 		if err != nil {
 			p.err = err
 			return nil

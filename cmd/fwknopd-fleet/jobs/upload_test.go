@@ -51,7 +51,7 @@ func TestUpload(t *testing.T) {
 func (s *site) bound(t *testing.T) int {
 	t.Helper()
 	most := maxUploaded
-	for p := range s.segments {
+	for p := range s.segments(t.Context()) {
 		most = max(most, partsOf(p.Segment, testPart))
 	}
 	return most

@@ -294,7 +294,7 @@ func (w *Worker) open(ctx context.Context, j *job, s *segment) (in io.ReadCloser
 			io.Closer
 		}{in, u}, func() error { return in.err }, nil
 	}
-	f, err := open(w.Root, s.File.Path)
+	f, err := open(ctx, w.Root, s.File.Path)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -303,10 +303,11 @@ func (w *Worker) open(ctx context.Context, j *job, s *segment) (in io.ReadCloser
 		f.Close()
 		return nil, nil, err
 	}
+	part := f.section(s.Start, s.End-s.Start)
 	return struct {
 		io.Reader
 		io.Closer
-	}{io.NewSectionReader(f, s.Start, s.End-s.Start), f}, sound, nil
+	}{part, closers{part, f}}, sound, nil
 }
 
 // count writes the result of a segment. A panic is an error.

@@ -228,7 +228,7 @@ var options = []option{
 	{in: fleetJobs, name: "nats", kind: text, arg: "URL,…", help: "the NATS cluster, as nats://host:4222 or tls://host:4222", into: func(o *Options) any { return &o.NATS }},
 	{in: fleetJobs, name: "credentials", kind: text, arg: "FILE", help: "with --nats: NATS credentials of this user", into: func(o *Options) any { return &o.Credentials }},
 	{in: fleetJobs, name: "ca", kind: text, arg: "FILE", help: "with --nats: certificates that sign those of the cluster", into: func(o *Options) any { return &o.CA }},
-	{in: fleetJobs, name: "root", kind: text, arg: "DIR", help: "the files lie below DIR, which may be called otherwise at the other side; workers read nothing else", into: func(o *Options) any { return &o.Root }},
+	{in: fleetJobs, name: "root", kind: text, arg: "DIR", help: "the files lie below DIR, which may be called otherwise at the other side; workers read nothing else. Of a worker also s3://BUCKET/PREFIX", into: func(o *Options) any { return &o.Root }},
 
 	{in: Grants | Fleet, name: "src", kind: text, arg: "IP|NET", help: "grants of these clients; of add: the client", into: func(o *Options) any { return &o.Src }},
 	{in: Grants | Fleet, name: "port", kind: list, arg: "PROTO/PORT", help: "grants that open this port; of add: what to open, may be repeated", into: func(o *Options) any { return &o.Ports }},

@@ -163,7 +163,8 @@ with --json it is the object of the event log.
 
 Has the files read by fwknopd fleet work on many machines, which have them at the same place or
 below their --root, and prints what fwknopd --os or fwknopd replay would. With --upload they need not
-have them. With --listen it is the server of the job, and prints the token that workers join with.
+have them. s3://BUCKET/KEY and s3://BUCKET/PREFIX/ are objects of S3-like storage, at the server of
+AWS_ENDPOINT_URL. With --listen it is the server of the job, and prints the token that workers join with.
 After an interrupt the same command goes on with the results that are there. Workers of a replay get
 no keys and decide nothing.
 `,
@@ -258,6 +259,7 @@ var examples = map[Command][]string{
 	},
 	FleetSubmit: {
 		"fwknopd fleet submit --os --listen 192.0.2.5:4222 /archive/2025/*.log.gz",
+		"fwknopd fleet submit --os --listen 192.0.2.5:4222 s3://archive/gw1/ s3://archive/gw2/",
 		"fwknopd fleet submit --replay --listen 192.0.2.5:4222 -c /etc/fwknop/fwknopd.conf /archive/2025/*.pcap.zst",
 		"fwknopd fleet submit --os --brief --nats tls://nats.example:4222 --credentials jobs.creds --root /archive /archive/*.log",
 	},
