@@ -158,7 +158,7 @@ func openNamed(ctx context.Context, name string) (stored, error) {
 	}
 	f, err := os.Open(name)
 	if err != nil {
-		err = inputs.Unreadable(name)
+		err = cmp.Or(inputs.Unreadable(name), err)
 	}
 	return localFile{f}, err
 }
