@@ -531,7 +531,7 @@ func FuzzAnswer(f *testing.F) {
 		if err != nil || !bytes.Equal(again, content) {
 			t.Fatalf("%x becomes %x, %v", content, again, err)
 		}
-		if len(m.Answer.By) > MaxWhy || len(m.Answer.Why) > MaxWhy || m.Answer.Verdict > Taken {
+		if len(m.Answer.By) > MaxWhy || len(m.Answer.Why) > MaxWhy || m.Answer.Verdict > Unclaimable {
 			t.Fatalf("%+v", m)
 		}
 	})
