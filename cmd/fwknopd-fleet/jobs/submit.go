@@ -116,13 +116,12 @@ func (s *Submitter) expand(ctx context.Context) (names []string, err error) {
 		return s.log.Files(s.Options.Inputs, s.Options.Now, s.Options.AsGiven)
 	}
 	for _, name := range s.Options.Inputs {
-		list := s3store.List
-		if !s3store.IsName(name) {
-			list = func(_ context.Context, name string) ([]string, error) {
-				return s.log.Files([]string{name}, s.Options.Now, true)
-			}
+		var more []string
+		if s3store.IsName(name) {
+			more, err = s3store.List(ctx, name)
+		} else {
+			more, err = s.log.Files([]string{name}, s.Options.Now, true)
 		}
-		more, err := list(ctx, name)
 		if err != nil {
 			return nil, err
 		}

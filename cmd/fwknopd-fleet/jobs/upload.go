@@ -77,9 +77,9 @@ func (s *Submitter) upload(ctx context.Context, p *planned) error {
 	return nil
 }
 
-// uploads are the parts of segments that are on their way to workers. They have a stream of their own, from
-// which they are removed from its front: in one with results each of its blocks, of which the server has the
-// last ones in memory, would stay for the results in it.
+// uploads are the parts of segments that are on their way to workers. They have a stream of their own, whose
+// front is removed as segments are merged. Of a stream that has results too no block would become empty, and
+// the server has the blocks of the last 10 s in memory.
 type uploads struct {
 	objects jetstream.ObjectStore
 	stream  jetstream.Stream

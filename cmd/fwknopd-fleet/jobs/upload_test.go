@@ -12,6 +12,8 @@ import (
 
 	"github.com/klauspost/compress/s2"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"fwknopd/fixtures/wait"
 )
 
 // testPart has segments of a log be uploaded in several parts, two segments at a time.
@@ -27,19 +29,18 @@ func TestUpload(t *testing.T) {
 	s := newSite(t, o, t.TempDir(), upload)
 	nc, js := connected(t, s.Server)
 	defer nc.Close()
-	bucket, err := makeBucket(t.Context(), js, inputPrefix+s.id, 1)
-	if err != nil {
-		t.Fatal(err)
-	}
 	ctx, cancel := context.WithCancel(t.Context())
-	most := make(chan int, 1)
-	go func() { most <- mostStored(ctx, t, js, bucket) }()
+	defer cancel()
+	most, got := make(chan int, 1), make(chan report, 1)
+	go func() { most <- mostStored(ctx, js, inputPrefix+s.id) }()
+	go func() { got <- s.submit(t.Context()) }()
+	wait.For(t, "parts that are uploaded ahead", func() bool { return storedIn(ctx, js, inputPrefix+s.id) >= maxUploaded/2 })
 	for range 2 {
 		s.workerBelow(t.Context(), t, 2, t.TempDir())
 	}
-	want.compare(t, s.submit(t.Context()))
+	want.compare(t, <-got)
 	cancel()
-	if got := <-most; got == 0 || got > s.bound(t) {
+	if got := <-most; got > s.bound(t) {
 		t.Errorf("up to %d parts are stored, bound %d", got, s.bound(t))
 	}
 	if _, err := js.ObjectStore(t.Context(), inputPrefix+s.id); !errors.Is(err, jetstream.ErrBucketNotFound) {
@@ -58,24 +59,24 @@ func (s *site) bound(t *testing.T) int {
 }
 
 // mostStored returns how many objects were seen in an object store at a time, before ctx ended.
-func mostStored(ctx context.Context, t *testing.T, js jetstream.JetStream, bucket jetstream.ObjectStore) (most int) {
-	status, err := bucket.Status(ctx)
-	if err != nil {
-		t.Error(err)
-		return 0
-	}
-	name := status.Bucket()
-	stream, err := js.Stream(ctx, "OBJ_"+name)
-	if err != nil {
-		t.Error(err)
-		return 0
-	}
+func mostStored(ctx context.Context, js jetstream.JetStream, bucket string) (most int) {
 	for ctx.Err() == nil {
-		if info, err := stream.Info(ctx, jetstream.WithSubjectFilter("$O."+name+".M.>")); err == nil {
-			most = max(most, len(info.State.Subjects))
-		}
+		most = max(most, storedIn(ctx, js, bucket))
 	}
 	return most
+}
+
+// storedIn returns how many objects are in an object store, 0 where there is none.
+func storedIn(ctx context.Context, js jetstream.JetStream, bucket string) int {
+	stream, err := js.Stream(ctx, "OBJ_"+bucket)
+	if err != nil {
+		return 0
+	}
+	info, err := stream.Info(ctx, jetstream.WithSubjectFilter("$O."+bucket+".M.>"))
+	if err != nil {
+		return 0
+	}
+	return len(info.State.Subjects)
 }
 
 // A job with uploaded segments that was stopped goes on.

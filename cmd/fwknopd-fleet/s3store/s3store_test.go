@@ -97,8 +97,10 @@ func TestStalled(t *testing.T) {
 	s := fleetlab.StartS3(t)
 	name := s.Put("kern.log", bytes.Repeat([]byte("x"), 1000))
 	defer func(was time.Duration) { stallTime = was }(stallTime)
-	stallTime = 50 * time.Millisecond
 	for how, want := range map[fleetlab.Fault]error{fleetlab.Stalls: errStalled, fleetlab.Breaks: io.ErrUnexpectedEOF} {
+		if stallTime = time.Minute; how == fleetlab.Stalls {
+			stallTime = 50 * time.Millisecond // or before there is anything, on a busy machine
+		}
 		o, err := Open(t.Context(), name)
 		if err != nil {
 			t.Fatal(err)
@@ -106,7 +108,7 @@ func TestStalled(t *testing.T) {
 		s.Fail(how)
 		section := o.Section(t.Context(), 0, o.Size)
 		got, err := io.ReadAll(section)
-		if !errors.Is(err, want) || len(got) != 500 {
+		if !errors.Is(err, want) || len(got) > 500 || how == fleetlab.Breaks && len(got) != 500 {
 			t.Errorf("%d: %d bytes, %v", how, len(got), err)
 		}
 		section.Close()
